@@ -1,0 +1,4 @@
+import type { ProviderDefinition } from "./definition.ts";
+
+/** The provider `random`. */
+export const randomProvider: ProviderDefinition = { resources: {} };
