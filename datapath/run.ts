@@ -16,57 +16,132 @@ export type Check = z.infer<typeof check>;
 export const verdict = z.enum(["confirmed", "contradicted", "incomplete"]);
 export type Verdict = z.infer<typeof verdict>;
 
-/** Between which two ends a sample was taken. */
-export const path = z.enum(["podToPod", "nodeToNode"]);
+/** Between which two ends a sample was taken. The two pods of `podToPodSameNode` share a node, so no wire is between them. */
+export const path = z.enum(["podToPod", "nodeToNode", "podToPodSameNode"]);
 export type Path = z.infer<typeof path>;
 
-/** One iperf3 sample, also where it failed. */
-export const sample = z.strictObject({
+const cpuPercent = z
+  .strictObject({ sender: z.number(), receiver: z.number() })
+  .meta({ description: "CPU use at both ends as iperf3 counts it, in percent of one core." });
+const failed = z.strictObject({ outcome: z.literal("failed"), reason: z.string() });
+const sampleOf = {
   path,
   streams: z.int().positive(),
   round: z.int().positive().meta({ description: "Samples of one round were taken one right after another." }),
-  from: z.string(),
-  to: z.string(),
+  from: z.string().meta({ description: "The sending node." }),
+  to: z.string().meta({ description: "The receiving node." }),
   startedAt: z.iso.datetime(),
   durationSeconds: z.number(),
-  result: z.discriminatedUnion("outcome", [
-    z.strictObject({
-      outcome: z.literal("measured"),
-      bitsPerSecond: z.number().nonnegative().meta({ description: "As the receiver counted." }),
-      retransmits: z.int().nonnegative(),
-      cpuPercent: z
-        .strictObject({ sender: z.number(), receiver: z.number() })
-        .meta({ description: "iperf3's own use of one core, at both ends." }),
-    }),
-    z.strictObject({ outcome: z.literal("failed"), reason: z.string() }),
-  ]),
-});
+};
+
+/** One iperf3 sample, also where it failed. */
+export const sample = z.discriminatedUnion("protocol", [
+  z.strictObject({
+    protocol: z.literal("tcp"),
+    ...sampleOf,
+    result: z.discriminatedUnion("outcome", [
+      z.strictObject({
+        outcome: z.literal("measured"),
+        bitsPerSecond: z.number().nonnegative().meta({ description: "As the receiver counted." }),
+        retransmits: z.int().nonnegative(),
+        cpuPercent,
+      }),
+      failed,
+    ]),
+  }),
+  z.strictObject({
+    protocol: z.literal("udp"),
+    ...sampleOf,
+    rateBitsPerSecond: z.number().positive().meta({ description: "The rate asked for, over all streams." }),
+    result: z.discriminatedUnion("outcome", [
+      z.strictObject({
+        outcome: z.literal("measured"),
+        bitsPerSecond: z.number().nonnegative().meta({ description: "As the receiver counted." }),
+        packets: z.int().nonnegative().meta({ description: "Packets that the sender sent." }),
+        lostPackets: z.int().nonnegative(),
+        jitterMilliseconds: z.number().nonnegative(),
+        cpuPercent,
+      }),
+      failed,
+    ]),
+  }),
+]);
 export type Sample = z.infer<typeof sample>;
 
-/** Figures over samples of one kind. Absent figures: no sample succeeded. */
+/** A two-sided confidence interval. How it is computed stands in docs/run-schema.md. */
+export const interval = z.strictObject({
+  level: z.number().gt(0).lt(1).meta({ description: "0.95 for a 95 % interval." }),
+  lower: z.number(),
+  upper: z.number(),
+});
+export type Interval = z.infer<typeof interval>;
+
+/** Figures over samples of one kind. Absent figures: no sample succeeded, or too few did. */
 export const figures = z.strictObject({
   samples: z.array(z.number()).meta({ description: "In the order they were taken; failed ones are not among them." }),
   failed: z.int().nonnegative(),
   median: z.number().optional(),
   minimum: z.number().optional(),
   maximum: z.number().optional(),
+  mean: z.number().optional(),
+  coefficientOfVariation: z
+    .number()
+    .nonnegative()
+    .optional()
+    .meta({ description: "Sample standard deviation divided by the mean; from two samples on." }),
+  confidence: interval.optional().meta({ description: "Confidence interval of the mean; from two samples on." }),
 });
 export type Figures = z.infer<typeof figures>;
 
 const byStreams = <T extends z.ZodType>(value: T) => z.record(z.string().regex(/^\d+$/), value);
-const byPath = <T extends z.ZodType>(value: T) => z.strictObject({ podToPod: value, nodeToNode: value });
+const byPath = <T extends z.ZodType>(value: T) =>
+  z.strictObject({ podToPod: value, nodeToNode: value, podToPodSameNode: value.optional() });
 
-/** Round-trip times in milliseconds. */
+/** Round-trip times in milliseconds. Percentiles are absent where no reply came. */
 export const latency = z.strictObject({
   sent: z.int().nonnegative(),
   received: z.int().nonnegative(),
-  medianMilliseconds: z.number().optional(),
+  medianMilliseconds: z.number().optional().meta({ description: "The 50th percentile." }),
   p90Milliseconds: z.number().optional(),
   p99Milliseconds: z.number().optional(),
   minimumMilliseconds: z.number().optional(),
   maximumMilliseconds: z.number().optional(),
+  milliseconds: z
+    .array(z.number().nonnegative())
+    .optional()
+    .meta({ description: "Every round-trip time, in the order the replies came." }),
 });
 export type Latency = z.infer<typeof latency>;
+
+/** What UDP samples at a set rate showed. */
+export const udpFigures = z.strictObject({
+  rateBitsPerSecond: z.number().positive().meta({ description: "The rate asked for, over all streams." }),
+  bitsPerSecond: figures,
+  lossPercent: figures,
+  jitterMilliseconds: figures,
+});
+export type UdpFigures = z.infer<typeof udpFigures>;
+
+/** One feature of the datapath as it was asked for, and as it was found in effect. */
+export const feature = z.strictObject({
+  name: z.string().meta({ description: "`routing`, `masquerading`, `host routing`, …" }),
+  requested: z.string(),
+  effective: z.string().optional().meta({ description: "Absent: nothing showed what is in effect." }),
+  reason: z.string().optional().meta({ description: "Why the two differ, or why nothing showed it." }),
+});
+export type Feature = z.infer<typeof feature>;
+
+/** Cilium's own word, from one agent. */
+export const agent = z.strictObject({
+  node: z.string(),
+  startedAt: z.iso.datetime().optional(),
+  status: z
+    .record(z.string(), z.string())
+    .meta({ description: "Lines of `cilium status`: `Host Routing` to `Legacy`." }),
+  options: z.record(z.string(), z.string()).meta({ description: "The agent's options after all fallbacks." }),
+  warnings: z.array(z.string()).meta({ description: "Log lines in which the agent says that it falls back." }),
+});
+export type Agent = z.infer<typeof agent>;
 
 /** One verification: what was asked for, what was found, what was measured. */
 export const run = z.strictObject({
@@ -92,14 +167,35 @@ export const run = z.strictObject({
       samples: z.int(),
       durationSeconds: z.number(),
       streams: z.array(z.int()),
+      warmUpSeconds: z.number().nonnegative().optional(),
+      udpRateBitsPerSecond: z.number().positive().optional(),
     }),
   }),
   verdict,
   checks: z.array(check),
+  features: z.array(feature).optional().meta({ description: "Requested against effective, feature by feature." }),
+  cilium: z.strictObject({ agents: z.array(agent) }).optional(),
   samples: z.array(sample),
   throughput: byPath(byStreams(figures)).meta({ description: "Bits per second, by number of TCP streams." }),
   retransmits: byPath(byStreams(figures)).meta({ description: "TCP segments sent again in one sample." }),
   ratio: byStreams(z.number()).meta({ description: "Median pod-to-pod throughput divided by median node-to-node." }),
-  latency: byPath(latency),
+  ratioConfidence: byStreams(interval)
+    .optional()
+    .meta({ description: "Confidence interval of pod-to-pod divided by node-to-node throughput, paired by round." }),
+  cpuPercent: byPath(byStreams(z.strictObject({ sender: figures, receiver: figures })))
+    .optional()
+    .meta({ description: "CPU use in TCP samples at both ends, in percent of one core." }),
+  udp: z
+    .strictObject({ podToPod: udpFigures, nodeToNode: udpFigures, podToPodSameNode: udpFigures })
+    .partial()
+    .optional(),
+  latency: byPath(latency)
+    .optional()
+    .meta({ description: "While nothing else was sent. Absent where nothing was measured." }),
+  latencyUnderLoad: byPath(latency).optional().meta({ description: "While one TCP stream filled the same path." }),
+  modeChange: z
+    .strictObject({ from: z.string(), to: z.string(), outageMilliseconds: z.number().nonnegative() })
+    .optional()
+    .meta({ description: "How long pods could not reach each other while the datapath changed to this one." }),
 });
 export type Run = z.infer<typeof run>;
