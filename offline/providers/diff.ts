@@ -46,7 +46,7 @@ function changesOf(path: string, oldValue: PropertyValue, newValue: PropertyValu
     );
   }
   if (isSecret(oldValue) && isSecret(newValue)) {
-    return changesOf(path, oldValue["value"] ?? null, newValue["value"] ?? null);
+    return changesOf(path, oldValue.value, newValue.value);
   }
   if (isAsset(oldValue) && isAsset(newValue) && oldValue["hash"] && newValue["hash"]) {
     return oldValue["hash"] === newValue["hash"] ? [] : [{ path, kind: "update" }];

@@ -6,6 +6,11 @@ export interface PropertyMap {
   [name: string]: PropertyValue;
 }
 
+/** An object that stands for a secret. */
+export interface SecretValue extends PropertyMap {
+  value: PropertyValue;
+}
+
 /** The key under which an object says what it stands for (pulumi/pulumi, sdk/go/common/resource/sig). */
 export const signatureKey = "4dabf18193072939515e22adb298388d";
 const secretSignature = "1b47061264138c4ac30d75fd1eb44270";
@@ -26,7 +31,7 @@ export function secret(value: PropertyValue): PropertyValue {
 }
 
 /** Whether the value itself (not merely a part of it) is a secret. */
-export function isSecret(value: PropertyValue | undefined): value is PropertyMap {
+export function isSecret(value: PropertyValue | undefined): value is SecretValue {
   return isPropertyMap(value) && value[signatureKey] === secretSignature;
 }
 
@@ -39,7 +44,7 @@ export function isAsset(value: PropertyValue | undefined): value is PropertyMap 
 export function reveal(value: PropertyValue): PropertyValue {
   if (Array.isArray(value)) return value.map(reveal);
   if (!isPropertyMap(value)) return value;
-  if (isSecret(value)) return reveal(value["value"] ?? null);
+  if (isSecret(value)) return reveal(value.value);
   return revealAll(value);
 }
 

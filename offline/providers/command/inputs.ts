@@ -24,16 +24,19 @@ export const localCommandInputs = z.strictObject({
   archivePaths: z.optional(z.array(z.string())),
 });
 
+/** What a connection and its proxy are completed with; the last one is in seconds, 0 for no limit. */
+export const hostDefaults = { user: "root", port: 22, dialErrorLimit: 10, perDialTimeout: 15 };
+
 const host = {
   host: z.string(),
-  port: z._default(z.number(), 22),
-  user: z._default(z.string(), "root"),
+  port: z.number(),
+  user: z.string(),
   password: z.optional(z.string()),
   privateKey: z.optional(z.string()),
   privateKeyPassword: z.optional(z.string()),
   agentSocketPath: z.optional(z.string()),
-  dialErrorLimit: z._default(z.number(), 10),
-  perDialTimeout: z._default(z.number(), 15),
+  dialErrorLimit: z.number(),
+  perDialTimeout: z.number(),
   hostKey: z.optional(z.string()),
 };
 

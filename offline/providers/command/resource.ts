@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { sameValue } from "../diff.ts";
-import { containsUnknown, unknownValue, type PropertyMap } from "../properties.ts";
+import { containsUnknown, isPropertyMap, isSecret, secret, unknownValue, type PropertyMap } from "../properties.ts";
+import { hostDefaults } from "./inputs.ts";
 
 /** An id as the official plugin makes it: the resource's name and eight hexadecimal digits. */
 export function uniqueId(name: string): string {
@@ -29,4 +30,18 @@ export function previewOfUpdate(inputs: PropertyMap, state: PropertyMap): Proper
   const removed = Object.keys(inputsOf(state)).some((name) => !(name in inputs));
   const old = { stdout: state["stdout"] ?? "", stderr: state["stderr"] ?? "" };
   return { ...inputs, ...(runs || removed ? { stdout: unknownValue, stderr: unknownValue } : old) };
+}
+
+/**
+ * The inputs with the defaults of the connection and of its proxy filled in, and the connection marked as secret: it holds
+ * keys and passwords.
+ */
+export function withConnectionDefaults(inputs: PropertyMap): PropertyMap {
+  const given = inputs["connection"];
+  const connection = isSecret(given) ? given.value : given;
+  if (!isPropertyMap(connection)) return inputs;
+  const proxy = connection["proxy"];
+  const complete: PropertyMap = { ...hostDefaults, ...connection };
+  if (isPropertyMap(proxy) && !isSecret(proxy)) complete["proxy"] = { ...hostDefaults, ...proxy };
+  return { ...inputs, connection: secret(complete) };
 }
