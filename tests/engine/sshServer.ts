@@ -1,0 +1,94 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir, userInfo } from "node:os";
+import path from "node:path";
+import ssh2 from "ssh2";
+import { ensurePackages } from "../../cli/tools.ts";
+import { waitFor } from "./inlineStack.ts";
+
+/** A real OpenSSH server on the loopback interface, with keys of its own. */
+export class SshServer {
+  readonly port: number;
+  readonly user = userInfo().username;
+  /** The server's public key, as in its `.pub` file. */
+  readonly hostKey: string;
+  /** A private key that may log in. */
+  readonly privateKey: string;
+  readonly #process: ChildProcess;
+  readonly #folder: string;
+
+  private constructor(fields: {
+    port: number;
+    hostKey: string;
+    privateKey: string;
+    process: ChildProcess;
+    folder: string;
+  }) {
+    this.port = fields.port;
+    this.hostKey = fields.hostKey;
+    this.privateKey = fields.privateKey;
+    this.#process = fields.process;
+    this.#folder = fields.folder;
+  }
+
+  static async start(): Promise<SshServer> {
+    await ensurePackages([{ tool: "sshd", package: "openssh-server" }], (line) => console.error(line));
+    const folder = mkdtempSync(path.join(tmpdir(), "datapath-lab-sshd-"));
+    const host = ssh2.utils.generateKeyPairSync("ed25519");
+    const user = ssh2.utils.generateKeyPairSync("ed25519");
+    const port = await freePort();
+    const file = (name: string, content: string): string => {
+      const target = path.join(folder, name);
+      writeFileSync(target, content, { mode: 0o600 });
+      return target;
+    };
+    const config = file(
+      "sshd_config",
+      [
+        `ListenAddress 127.0.0.1:${port}`,
+        `HostKey ${file("host_key", host.private)}`,
+        `AuthorizedKeysFile ${file("authorized_keys", `${user.public}\n`)}`,
+        `PidFile ${path.join(folder, "pid")}`,
+        "StrictModes no",
+        "PasswordAuthentication no",
+        "PermitRootLogin prohibit-password",
+        "AcceptEnv LAB_*",
+        "Subsystem sftp internal-sftp",
+        "",
+      ].join("\n"),
+    );
+    // Where sshd of Debian drops its privileges to; the package's service makes it at start.
+    if (process.getuid?.() === 0) mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
+    const server = spawn("/usr/sbin/sshd", ["-D", "-e", "-f", config], { stdio: ["ignore", "ignore", "pipe"] });
+    let printed = "";
+    server.stderr.on("data", (chunk: Buffer) => (printed += chunk.toString()));
+    try {
+      await waitFor("sshd to listen", () => printed.includes("Server listening") || server.exitCode !== null);
+      if (server.exitCode !== null) throw new Error(`sshd ended with status ${server.exitCode}: ${printed}`);
+    } catch (error) {
+      server.kill();
+      rmSync(folder, { recursive: true, force: true });
+      throw error;
+    }
+    return new SshServer({ port, hostKey: host.public, privateKey: user.private, process: server, folder });
+  }
+
+  stop(): void {
+    this.#process.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** A port that nothing listens on. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      const port = typeof address === "object" && address ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
