@@ -1,0 +1,40 @@
+import { z } from "zod";
+import type { Path, Run } from "./run.ts";
+
+/** How packets between pods on different nodes had to look on the wire, as every node's plan says. */
+export const plannedWire = z.discriminatedUnion("pods", [
+  z.object({ pods: z.literal("encapsulated"), protocol: z.enum(["vxlan", "geneve"]), port: z.int() }),
+  z.object({ pods: z.literal("bare") }),
+]);
+export type PlannedWire = z.infer<typeof plannedWire>;
+
+/** The planned wire of a run; absent where its plan does not say. */
+export function wireOf(run: Pick<Run, "plan">): PlannedWire | undefined {
+  return plannedWire.safeParse(run.plan[0]?.["wire"]).data;
+}
+
+/** The datapath's short name: the mode that was asked for. */
+export function datapathName(run: Pick<Run, "datapath" | "plan">): string {
+  const mode = z.string().safeParse(run.datapath["mode"]).data;
+  if (mode !== undefined) return mode;
+  const wire = wireOf(run);
+  if (wire === undefined) return "datapath";
+  return wire.pods === "bare" ? "native" : wire.protocol;
+}
+
+const pathNames: Readonly<Record<Path, string>> = {
+  podToPod: "pod to pod",
+  nodeToNode: "node to node",
+  podToPodSameNode: "pod to pod, same node",
+};
+
+/** In the order in which paths are shown. */
+export const paths: readonly Path[] = ["podToPod", "nodeToNode", "podToPodSameNode"];
+
+export function pathName(path: Path): string {
+  return pathNames[path];
+}
+
+export function streamsName(streams: number): string {
+  return streams === 1 ? "1 stream" : `${streams} streams`;
+}
