@@ -1,3 +1,5 @@
+import type { Datapath } from "./config/datapath.ts";
+
 /**
  * What must hold on one node when the datapath that was asked for is in effect. The plan is applied, previewed and
  * verified; it is computed here and written nowhere else.
@@ -6,10 +8,14 @@ export interface NodePlan {
   readonly node: string;
   /** Every link that tells datapaths apart, by name: what it is, or that it must not exist. */
   readonly links: Readonly<Record<string, LinkPlan>>;
-  /** Routes to every peer's pod CIDR, by destination. */
+  /** How packets to every peer's pod CIDR go, by destination. */
   readonly routes: Readonly<Record<string, RoutePlan>>;
+  /** The route to this node's pods that the router between the nodes has to know by itself; absent in other modes. */
+  readonly routerRoute?: { readonly destination: string; readonly via: string };
   /** Largest IPv4 packet, in bytes, that passes from a pod here to a pod on another node. */
   readonly pathMtuBytes: number;
+  /** MTU in bytes on the pod's own default route; absent where the device's MTU holds. */
+  readonly podRouteMtuBytes?: number;
   /** How packets between pods on different nodes look on this node's NIC. */
   readonly wire: WirePlan;
   /** Source NAT of pod traffic that leaves `excludedCidr`; absent where masquerading is off. */
@@ -22,15 +28,167 @@ export type LinkPlan =
 export type TunnelProtocol = "vxlan" | "geneve";
 
 export interface RoutePlan {
-  /** Next hop. */
-  readonly via: string;
+  /** Next hop; absent where it is chosen by the agent and not known before. */
+  readonly via?: string;
   readonly device: string;
   /** MTU on the route in bytes; absent where the device's MTU holds. */
   readonly mtuBytes?: number;
   /** Outer destination, where the route itself encapsulates (embedded lab). */
   readonly tunnelEndpoint?: string;
+  /** Whose word it is: the plan's own, the default route (there is no route of its own), or a BGP daemon's. */
+  readonly from: "plan" | "default" | "bgp";
 }
 
 export type WirePlan =
   | { readonly pods: "encapsulated"; readonly protocol: TunnelProtocol; readonly port: number }
   | { readonly pods: "bare" };
+
+/** What a plan has to know of a node. Nothing in it comes out of a command. */
+export interface PlannedNode {
+  readonly name: string;
+  readonly address: string;
+  readonly podCidr: string;
+  readonly gateway: string;
+  /** The node's address towards its pods; absent where the agent chooses it. */
+  readonly routerAddress?: string;
+}
+
+/**
+ * Who carries the plan out. `kernel`: the embedded lab, where routes themselves encapsulate. `cilium`: the agent, whose
+ * routes lead to cilium_host in tunnel mode, from where its programs encapsulate (1.13.4 pkg/datapath/linux/node.go).
+ */
+export type Carrier = "kernel" | "cilium";
+
+/** Bytes that a tunnel adds: outer Ethernet, IPv4, UDP and tunnel header (1.13.4 pkg/mtu/mtu.go). */
+export const tunnelOverheadBytes = 50;
+
+/** The name of Cilium's tunnel device (1.13.4 bpf/init.sh). */
+export function tunnelLink(protocol: TunnelProtocol): string {
+  return `cilium_${protocol}`;
+}
+
+const tunnelProtocols: readonly TunnelProtocol[] = ["vxlan", "geneve"];
+
+/** Default UDP ports (1.13.4 pkg/option/config.go). */
+export const defaultTunnelPort: Readonly<Record<TunnelProtocol, number>> = { vxlan: 8472, geneve: 6081 };
+
+/**
+ * The plan of every node.
+ * @param nodes all nodes, each with its pod CIDR
+ * @param underlayMtuBytes MTU of the nodes' NICs
+ */
+export function planFor(
+  datapath: Datapath,
+  nodes: readonly PlannedNode[],
+  { carrier, underlayMtuBytes }: { readonly carrier: Carrier; readonly underlayMtuBytes: number },
+): NodePlan[] {
+  const tunnel = datapath.mode === "native" ? undefined : { protocol: datapath.mode, port: tunnelPort(datapath) };
+  const pathMtuBytes = underlayMtuBytes - (tunnel === undefined ? 0 : tunnelOverheadBytes);
+  return nodes.map((node) => ({
+    node: node.name,
+    links: Object.fromEntries(
+      tunnelProtocols.map((protocol): [string, LinkPlan] => [
+        tunnelLink(protocol),
+        tunnel?.protocol === protocol ? { state: "up", kind: protocol, port: tunnel.port } : { state: "absent" },
+      ]),
+    ),
+    routes: Object.fromEntries(
+      nodes
+        .filter((peer) => peer !== node)
+        .map((peer): [string, RoutePlan] => [peer.podCidr, routeTo(peer, node, datapath, carrier, pathMtuBytes)]),
+    ),
+    ...(datapath.mode === "native" && datapath.routes.kind === "router"
+      ? { routerRoute: { destination: node.podCidr, via: node.address } }
+      : {}),
+    pathMtuBytes,
+    ...(tunnel === undefined ? {} : { podRouteMtuBytes: pathMtuBytes }),
+    wire: tunnel === undefined ? { pods: "bare" } : { pods: "encapsulated", ...tunnel },
+    ...(datapath.masquerade.ipv4
+      ? { masquerade: { podCidr: node.podCidr, excludedCidr: excludedCidr(datapath) } }
+      : {}),
+  }));
+}
+
+/** UDP port of a tunnel datapath. */
+export function tunnelPort(datapath: Extract<Datapath, { mode: TunnelProtocol }>): number {
+  return datapath.tunnelPort ?? defaultTunnelPort[datapath.mode];
+}
+
+function excludedCidr(datapath: Datapath): string {
+  return datapath.mode === "native" ? datapath.ipv4NativeRoutingCIDR : datapath.ipam.clusterPoolIPv4PodCIDR;
+}
+
+function routeTo(
+  peer: PlannedNode,
+  node: PlannedNode,
+  datapath: Datapath,
+  carrier: Carrier,
+  pathMtuBytes: number,
+): RoutePlan {
+  if (datapath.mode !== "native") {
+    if (carrier === "cilium") {
+      const via = node.routerAddress === undefined ? {} : { via: node.routerAddress };
+      return { ...via, device: "cilium_host", mtuBytes: pathMtuBytes, from: "plan" };
+    }
+    const via = peer.routerAddress === undefined ? {} : { via: peer.routerAddress };
+    const device = tunnelLink(datapath.mode);
+    return { ...via, device, mtuBytes: pathMtuBytes, tunnelEndpoint: peer.address, from: "plan" };
+  }
+  switch (datapath.routes.kind) {
+    case "direct":
+      return { via: peer.address, device: "eth0", from: "plan" };
+    case "router":
+      return { via: node.gateway, device: "eth0", from: "default" };
+    case "bgp":
+      return { via: node.gateway, device: "eth0", from: carrier === "kernel" ? "bgp" : "default" };
+  }
+}
+
+/** A node's plan in words a person compares at a glance; these stand in a preview's diff. */
+export interface NodePlanInWords {
+  readonly links: Readonly<Record<string, string>>;
+  readonly routes: Readonly<Record<string, string>>;
+  readonly routerRoute: string;
+  readonly pathMtuBytes: number;
+  readonly wire: string;
+  readonly masquerade: string;
+}
+
+export function describeNodePlan(plan: NodePlan): NodePlanInWords {
+  const { wire, masquerade, routerRoute } = plan;
+  return {
+    links: mapValues(plan.links, describeLinkPlan),
+    routes: mapValues(plan.routes, describeRoutePlan),
+    routerRoute: routerRoute === undefined ? "none" : `${routerRoute.destination} via ${routerRoute.via}`,
+    pathMtuBytes: plan.pathMtuBytes,
+    wire: wire.pods === "bare" ? "pod packets as they are" : `pod packets inside ${wire.protocol}, UDP ${wire.port}`,
+    masquerade: masquerade === undefined ? "off" : `${masquerade.podCidr} to all but ${masquerade.excludedCidr}`,
+  };
+}
+
+export function describeLinkPlan(link: LinkPlan): string {
+  return link.state === "absent" ? "absent" : `${link.kind}, UDP ${link.port}, up`;
+}
+
+/** In the terms of `ip route`: `via 10.42.1.1 dev cilium_vxlan mtu 1450 to 172.30.0.6`. */
+export function describeRoutePlan(route: RoutePlan): string {
+  const origin = { plan: [], default: ["(default route)"], bgp: ["(BGP)"] }[route.from];
+  return [...routeWords(route), ...origin].join(" ");
+}
+
+/** The parts of a route that a plan speaks of, in the order of `ip route`. */
+export function routeWords({ via, device, mtuBytes, tunnelEndpoint }: Omit<RoutePlan, "from">): string[] {
+  return [
+    ...(via === undefined ? [] : [`via ${via}`]),
+    `dev ${device}`,
+    ...(mtuBytes === undefined ? [] : [`mtu ${mtuBytes}`]),
+    ...(tunnelEndpoint === undefined ? [] : [`to ${tunnelEndpoint}`]),
+  ];
+}
+
+function mapValues<Value, Result>(
+  record: Readonly<Record<string, Value>>,
+  change: (value: Value) => Result,
+): Record<string, Result> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+}

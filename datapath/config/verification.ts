@@ -9,7 +9,7 @@ export const verification = z.strictObject({
     .default(3)
     .meta({ description: "iperf3 samples for each path and number of streams." }),
   durationSeconds: z
-    .number()
+    .int()
     .min(1)
     .max(3600)
     .default(2)

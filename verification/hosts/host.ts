@@ -7,8 +7,8 @@ export interface CommandResult {
 
 /** A command that runs until it is told to stop. */
 export interface RunningCommand {
-  /** Resolves when `text` appears on standard error; rejects with what it printed when it ends or `timeoutSeconds` pass first. */
-  readonly waitForStderr: (text: string, timeoutSeconds: number) => Promise<void>;
+  /** Resolves when `text` appears in its output; rejects with what it printed when it ends or `timeoutSeconds` pass first. */
+  readonly waitForOutput: (text: string, timeoutSeconds: number) => Promise<void>;
   /** Interrupts it (SIGINT) and resolves with its output once it ended. */
   readonly stop: () => Promise<CommandResult>;
 }

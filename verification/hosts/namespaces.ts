@@ -60,33 +60,42 @@ function namespaceHost(namespace: string, signal: AbortSignal): Host {
   };
 }
 
+const beginningCharacters = 65536;
+
 function running(child: ChildProcessWithoutNullStreams, command: readonly string[]): RunningCommand {
   const result = collect(child);
   // Whoever never stops a command must not bring the process down with its failure.
   result.catch(() => undefined);
-  let stderr = "";
-  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+  // The beginning is enough: what is waited for is said at the start, and captures are long.
+  let printed = "";
+  const remember = (chunk: Buffer): void => {
+    if (printed.length < beginningCharacters) printed += chunk.toString();
+  };
+  child.stdout.on("data", remember);
+  child.stderr.on("data", remember);
   return {
-    waitForStderr: (text, timeoutSeconds) =>
+    waitForOutput: (text, timeoutSeconds) =>
       new Promise((resolve, reject) => {
         const settle = (finish: () => void): void => {
           clearTimeout(timer);
+          child.stdout.off("data", look);
           child.stderr.off("data", look);
           child.off("close", ended);
           finish();
         };
         const look = (): void => {
-          if (stderr.includes(text)) settle(resolve);
+          if (printed.includes(text)) settle(resolve);
         };
-        const ended = (): void => settle(() => reject(new Error(`${command.join(" ")} ended: ${stderr.trim()}`)));
+        const ended = (): void => settle(() => reject(new Error(`${command.join(" ")} ended: ${printed.trim()}`)));
         const timer = setTimeout(
           () => settle(() => reject(new Error(`${command.join(" ")}: no "${text}" within ${timeoutSeconds} s`))),
           timeoutSeconds * 1000,
         );
+        child.stdout.on("data", look);
         child.stderr.on("data", look);
         child.on("close", ended);
-        if (child.exitCode !== null) ended();
-        else look();
+        if (child.exitCode === null) look();
+        else ended();
       }),
     stop: () => {
       child.kill("SIGINT");

@@ -9,7 +9,7 @@ const udpHeaderBytes = 8;
 /** VXLAN's header, and Geneve's without its options (RFC 7348 section 5, RFC 8926 section 3.4). */
 const tunnelHeaderBytes = 8;
 const etherTypeIPv4 = 0x0800;
-const protocols = { ipip: 4, udp: 17, gre: 47, esp: 50 } as const;
+const protocols = { icmp: 1, ipip: 4, udp: 17, gre: 47, esp: 50 } as const;
 /** Cilium's WireGuard port: what it carries can't be looked into. */
 const wireGuardPort = 51871;
 
@@ -53,6 +53,12 @@ function ipv4(packet: Buffer): IPv4Header | undefined {
     destination: address(16),
     payload: packet.subarray((packet.readUInt8(0) & 0x0f) * 4),
   };
+}
+
+/** Source addresses of the ICMP packets in a capture, each once. */
+export function icmpSources(pcap: Buffer): string[] {
+  const headers = [...frames(pcap)].map(ipv4Behind).filter((header) => header?.protocol === protocols.icmp);
+  return [...new Set(headers.flatMap((header) => header?.source ?? []))];
 }
 
 /**

@@ -1,0 +1,100 @@
+import { spawn } from "node:child_process";
+import { accessSync, constants, existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+
+/** Debian and Ubuntu package of each tool that the project calls. */
+const packageOf = {
+  ip: "iproute2",
+  nft: "nftables",
+  iperf3: "iperf3",
+  tcpdump: "tcpdump",
+  ping: "iputils-ping",
+  ethtool: "ethtool",
+  setpriv: "util-linux",
+  sysctl: "procps",
+} as const;
+
+export type Tool = keyof typeof packageOf;
+
+/** What the embedded lab needs on the machine beside Node.js. */
+export const embeddedLabTools: readonly Tool[] = [
+  "ip",
+  "nft",
+  "iperf3",
+  "tcpdump",
+  "ping",
+  "ethtool",
+  "setpriv",
+  "sysctl",
+];
+
+/** Administrators' tools stand in folders that an ordinary user's PATH leaves out. */
+const searched = [...(process.env["PATH"] ?? "").split(path.delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+function isInstalled(tool: string): boolean {
+  return searched.some((folder) => {
+    try {
+      accessSync(path.join(folder, tool), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/**
+ * Makes sure that tools are there: installs what is missing with apt-get where this is root on Debian or Ubuntu.
+ * @throws an error that names what is missing and the command that installs it, everywhere else
+ */
+export async function ensureTools(tools: readonly Tool[], log: (line: string) => void): Promise<void> {
+  await ensurePackages(
+    tools.map((tool) => ({ tool, package: packageOf[tool] })),
+    log,
+  );
+}
+
+/** As ensureTools, for tools outside the table: `tool` is looked for on PATH, `package` is what brings it. */
+export async function ensurePackages(
+  wanted: readonly { readonly tool: string; readonly package: string }[],
+  log: (line: string) => void,
+): Promise<void> {
+  const missing = wanted.filter(({ tool }) => !isInstalled(tool));
+  if (missing.length === 0) return;
+  const packages = [...new Set(missing.map((entry) => entry.package))];
+  const names = missing.map(({ tool }) => tool).join(", ");
+  const command = `apt-get install -y --no-install-recommends ${packages.join(" ")}`;
+  if (process.getuid?.() !== 0 || !isDebian() || !isInstalled("apt-get")) {
+    throw new Error(`Missing tools: ${names}. Install them, on Debian or Ubuntu with:\n  sudo ${command}`);
+  }
+  const started = Date.now();
+  log(`Installing ${packages.join(", ")} (missing: ${names}) …`);
+  const install = ["install", "-y", "-q", "--no-install-recommends", ...packages];
+  let result = await aptGet(install);
+  if (result.exitCode !== 0) {
+    // The package lists of a new machine are empty or old.
+    await aptGet(["update", "-q"]);
+    result = await aptGet(install);
+  }
+  if (result.exitCode !== 0) throw new Error(`${command} failed:\n${result.output.trim()}`);
+  log(`Installed ${packages.join(", ")} in ${((Date.now() - started) / 1000).toFixed(0)} s`);
+}
+
+function isDebian(): boolean {
+  return (
+    existsSync("/etc/os-release") && /^ID(_LIKE)?=.*(debian|ubuntu)/m.test(readFileSync("/etc/os-release", "utf8"))
+  );
+}
+
+function aptGet(commandArguments: readonly string[]): Promise<{ exitCode: number; output: string }> {
+  const child = spawn("apt-get", ["-o", "DPkg::Lock::Timeout=120", ...commandArguments], {
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ exitCode: code ?? 1, output }));
+  });
+}

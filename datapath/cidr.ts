@@ -1,0 +1,82 @@
+import ipaddr from "ipaddr.js";
+
+/** An IPv4 network: its first address as a number, and its prefix length. */
+interface Network {
+  readonly base: number;
+  readonly prefixLength: number;
+}
+
+/**
+ * Reads `a.b.c.d/n`. Throws where the text is no IPv4 CIDR, or has host bits set (10.42.0.1/16), which tools treat in
+ * different ways.
+ */
+function parseCidr(cidr: string): Network {
+  const [address, prefixLength] = ipaddr.IPv4.parseCIDR(cidr);
+  const base = toNumber(address);
+  if (base % 2 ** (32 - prefixLength) !== 0) throw new Error(`${cidr} has host bits set`);
+  return { base, prefixLength };
+}
+
+function toNumber(address: ipaddr.IPv4): number {
+  return address.octets.reduce((number, octet) => number * 256 + octet, 0);
+}
+
+function toText(number: number): string {
+  return [24, 16, 8, 0].map((shift) => Math.floor(number / 2 ** shift) % 256).join(".");
+}
+
+/** Whether a text is an IPv4 CIDR with no host bits set, in four-part notation. */
+export function isCidr(text: string): boolean {
+  if (!/^\d+\.\d+\.\d+\.\d+\/\d+$/.test(text)) return false;
+  try {
+    parseCidr(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Number of addresses in a CIDR, network and broadcast address among them. */
+export function addressCount(cidr: string): number {
+  return 2 ** (32 - parseCidr(cidr).prefixLength);
+}
+
+/** The prefix length of a CIDR. */
+export function prefixLength(cidr: string): number {
+  return parseCidr(cidr).prefixLength;
+}
+
+/** The address `index` places after a CIDR's first. Throws a RangeError outside the CIDR. */
+export function addressAt(cidr: string, index: number): string {
+  if (index < 0 || index >= addressCount(cidr)) throw new RangeError(`${cidr} has no address ${index}`);
+  return toText(parseCidr(cidr).base + index);
+}
+
+/** Number of subnets of a prefix length in a CIDR; 0 where they would be larger than it. */
+export function subnetCount(cidr: string, length: number): number {
+  const network = parseCidr(cidr);
+  return length < network.prefixLength ? 0 : 2 ** (length - network.prefixLength);
+}
+
+/** The subnet `index` (from 0) of a prefix length in a CIDR. Throws a RangeError where there is none. */
+export function subnetAt(cidr: string, length: number, index: number): string {
+  if (index < 0 || index >= subnetCount(cidr, length))
+    throw new RangeError(`${cidr} has no subnet ${index} of /${length}`);
+  return `${toText(parseCidr(cidr).base + index * 2 ** (32 - length))}/${length}`;
+}
+
+/** Whether an IPv4 address lies in a CIDR. */
+export function containsAddress(cidr: string, address: string): boolean {
+  return ipaddr.IPv4.parse(address).match(ipaddr.IPv4.parseCIDR(cidr));
+}
+
+/** Whether every address of `inner` lies in `outer`. */
+export function containsCidr(outer: string, inner: string): boolean {
+  const { base, prefixLength: length } = parseCidr(inner);
+  return prefixLength(outer) <= length && containsAddress(outer, toText(base));
+}
+
+/** Whether two CIDRs have an address in common. */
+export function overlap(one: string, other: string): boolean {
+  return containsCidr(one, other) || containsCidr(other, one);
+}

@@ -1,0 +1,71 @@
+import type { LabNode } from "./nodes.ts";
+import type { NodePlan, RoutePlan } from "./plan.ts";
+
+/** A node's plan in the terms of scripts/namespaces/datapath-up. */
+export interface KernelSettings {
+  readonly environment: Readonly<Record<string, string>>;
+  /** Lines for `ip -batch`, in the order of the plan. */
+  readonly batch: string;
+}
+
+/** VXLAN and Geneve identifier of all pod traffic: Cilium carries an identity there, the embedded lab has none to carry. */
+const tunnelIdentifier = 2;
+
+/**
+ * Turns a plan for the embedded lab into what the kernel is told. Every value in it was parsed as an address, a CIDR or a
+ * number before.
+ * @param pool the CIDR that holds every pod CIDR
+ */
+export function kernelSettings(plan: NodePlan, node: LabNode, nodes: readonly LabNode[], pool: string): KernelSettings {
+  const tunnel = Object.entries(plan.links).flatMap(([name, link]) =>
+    link.state === "up" ? [{ name, ...link }] : [],
+  )[0];
+  const peers = nodes.filter((peer) => peer !== node);
+  // The device is an Ethernet: who stands behind a next hop is known, so nobody has to ask.
+  const neighbours =
+    tunnel === undefined
+      ? []
+      : peers.map(
+          (peer) =>
+            `neigh replace ${peer.routerAddress} lladdr ${ethernetAddress(peer.address)} dev ${tunnel.name} nud permanent`,
+        );
+  const routes = Object.entries(plan.routes).flatMap(([destination, route]) =>
+    route.from === "plan" ? [routeCommand(destination, route)] : [],
+  );
+  return {
+    environment: {
+      LAB_NODE_NAMESPACE: node.namespace,
+      LAB_POD_NAMESPACE: node.pod.namespace,
+      LAB_ROUTER_ADDRESS: node.routerAddress,
+      LAB_POD_CIDRS: pool,
+      LAB_POD_LINK: node.pod.link,
+      LAB_TUNNEL_LINK: tunnel?.name ?? "",
+      LAB_TUNNEL_KIND: tunnel?.kind ?? "",
+      LAB_TUNNEL_PORT: tunnel === undefined ? "" : `${tunnel.port}`,
+      LAB_TUNNEL_ADDRESS: tunnel === undefined ? "" : ethernetAddress(node.address),
+      LAB_POD_ROUTE_MTU: plan.podRouteMtuBytes === undefined ? "" : `${plan.podRouteMtuBytes}`,
+      LAB_POD_CIDR: node.podCidr,
+      LAB_ROUTER_NEXT_HOP: plan.routerRoute?.via ?? "",
+      LAB_MASQUERADE_FROM: plan.masquerade?.podCidr ?? "",
+      LAB_MASQUERADE_EXCEPT: plan.masquerade?.excludedCidr ?? "",
+    },
+    batch: [...neighbours, ...routes].map((line) => `${line}\n`).join(""),
+  };
+}
+
+function routeCommand(destination: string, { via, device, mtuBytes, tunnelEndpoint }: RoutePlan): string {
+  return [
+    `route replace ${destination}`,
+    ...(tunnelEndpoint === undefined ? [] : [`encap ip id ${tunnelIdentifier} dst ${tunnelEndpoint}`]),
+    ...(via === undefined ? [] : [`via ${via}`]),
+    `dev ${device}`,
+    ...(tunnelEndpoint === undefined ? [] : ["onlink"]),
+    ...(mtuBytes === undefined ? [] : [`mtu ${mtuBytes}`]),
+  ].join(" ");
+}
+
+/** A locally administered Ethernet address that only this node's tunnel device has: 02:00 and the node's IPv4 address. */
+function ethernetAddress(address: string): string {
+  const octets = address.split(".").map((octet) => Number(octet).toString(16).padStart(2, "0"));
+  return ["02", "00", ...octets].join(":");
+}

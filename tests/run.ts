@@ -1,0 +1,82 @@
+// `npm test`: every check of the project, in the order in which they say most for their time.
+//   npm test                   all of them
+//   npm test -- unit lab       these suites alone
+// On a person's machine a suite whose prerequisites are missing is left out and named at the end; with CI=true nothing is
+// left out: what is missing is installed, or the run fails.
+import { fork, spawn } from "node:child_process";
+import path from "node:path";
+import { suites, type Outcome, type Suite } from "./suites.ts";
+
+const root = path.resolve(import.meta.dirname, "..");
+const isCI = process.env["CI"] === "true";
+
+const chosen = process.argv.slice(2);
+const unknown = chosen.filter((name) => !suites.some((suite) => suite.name === name));
+if (unknown.length > 0) {
+  console.error(`There is no suite ${unknown.join(", ")}. Suites: ${suites.map(({ name }) => name).join(", ")}.`);
+  process.exit(2);
+}
+
+function runCommand([program = "", ...rest]: readonly string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const child = spawn(program, rest, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+    child.on("error", (error) => {
+      console.error(error.message);
+      resolve({ passed: 0, failed: 1 });
+    });
+    child.on("close", (code) => resolve(code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }));
+  });
+}
+
+/** Runs mocha in a process of its own: Pulumi's mocks are one a process. A process that says nothing has failed. */
+function runMocha(places: readonly string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const child = fork(path.join(import.meta.dirname, "run-suite.ts"), places, { cwd: root });
+    let outcome: Outcome | undefined;
+    child.on("message", (message: Outcome) => (outcome = message));
+    child.on("close", (code) => {
+      const result = outcome ?? { passed: 0, failed: 1 };
+      resolve(code !== 0 && result.failed === 0 ? { ...result, failed: 1 } : result);
+    });
+  });
+}
+
+async function runSuite(suite: Suite): Promise<Outcome> {
+  const log = (line: string): void => console.log(line);
+  try {
+    await suite.prepare?.(log);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    if (!isCI) return { passed: 0, failed: 0, leftOut: reason };
+    console.error(reason);
+    return { passed: 0, failed: 1 };
+  }
+  let total: Outcome = { passed: 0, failed: 0 };
+  for (const step of suite.steps) {
+    const outcome = "command" in step ? await runCommand(step.command) : await runMocha(step.mocha);
+    total = { passed: total.passed + outcome.passed, failed: total.failed + outcome.failed };
+  }
+  return total;
+}
+
+const results: { suite: Suite; outcome: Outcome; seconds: number }[] = [];
+for (const suite of suites.filter(({ name }) => chosen.length === 0 || chosen.includes(name))) {
+  console.log(`\n=== ${suite.name}: ${suite.about}`);
+  const began = Date.now();
+  const outcome = await runSuite(suite);
+  results.push({ suite, outcome, seconds: (Date.now() - began) / 1000 });
+}
+
+console.log("");
+for (const { suite, outcome, seconds } of results) {
+  const counts = `${outcome.passed} passed, ${outcome.failed} failed`;
+  console.log(
+    `${suite.name.padEnd(10)} ${`${seconds.toFixed(0)} s`.padStart(6)}  ${outcome.leftOut === undefined ? counts : "left out"}`,
+  );
+}
+const leftOut = results.filter(({ outcome }) => outcome.leftOut !== undefined);
+for (const { suite, outcome } of leftOut) console.log(`\nLeft out: ${suite.name}\n  ${outcome.leftOut ?? ""}`);
+const passed = results.reduce((sum, { outcome }) => sum + outcome.passed, 0);
+const failed = results.reduce((sum, { outcome }) => sum + outcome.failed, 0);
+console.log(`\n${passed} passed, ${failed} failed${leftOut.length > 0 ? `, ${leftOut.length} skipped` : ""}`);
+process.exit(failed > 0 || passed === 0 ? 1 : 0);

@@ -1,0 +1,66 @@
+import { embeddedLabTools, ensurePackages, ensureTools } from "../cli/tools.ts";
+import { ensureEngine } from "../offline/engine.ts";
+
+/** How many checks of a suite passed and failed, or why it was not run. */
+export interface Outcome {
+  readonly passed: number;
+  readonly failed: number;
+  readonly leftOut?: string;
+}
+
+export type Step = { readonly command: readonly string[] } | { readonly mocha: readonly string[] };
+
+export interface Suite {
+  readonly name: string;
+  readonly about: string;
+  /** Brings what the suite needs. Rejects with the reason where this machine can't have it. */
+  readonly prepare?: (log: (line: string) => void) => Promise<void>;
+  readonly steps: readonly Step[];
+}
+
+async function engine(log: (line: string) => void): Promise<void> {
+  await ensureEngine({ log });
+}
+
+function requireRoot(): void {
+  if (process.getuid?.() !== 0) throw new Error("needs root: run it as sudo npm test");
+}
+
+const node = [process.execPath, "--import", "tsx"];
+
+/** All suites, quickest first. */
+export const suites: readonly Suite[] = [
+  {
+    name: "static",
+    about: "types, lint, format, shell scripts, generated files",
+    prepare: (log) => ensurePackages([{ tool: "shellcheck", package: "shellcheck" }], log),
+    steps: [
+      { command: ["npx", "--no-install", "tsc", "--noEmit"] },
+      { command: ["npx", "--no-install", "eslint", "--max-warnings=0", "."] },
+      { command: ["npx", "--no-install", "prettier", "--check", "--log-level=warn", "."] },
+      { command: ["sh", "-c", "shellcheck .ci/run $(find scripts -type f)"] },
+      { command: [...node, "cli/generate.ts", "--check"] },
+    ],
+  },
+  {
+    name: "unit",
+    about: "pure functions, components under mocks",
+    steps: [{ mocha: ["tests/datapath"] }, { mocha: ["tests/verification", "tests/report", "tests/offline"] }],
+  },
+  {
+    name: "engine",
+    about: "the real Pulumi engine and its providers",
+    prepare: engine,
+    steps: [{ mocha: ["tests/engine"] }],
+  },
+  {
+    name: "lab",
+    about: "the embedded lab for real, in network namespaces",
+    prepare: async (log) => {
+      requireRoot();
+      await ensureTools(embeddedLabTools, log);
+      await engine(log);
+    },
+    steps: [{ mocha: ["tests/lab"] }],
+  },
+];

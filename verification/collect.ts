@@ -1,0 +1,194 @@
+import type { NodeEvidence, PathMtuEvidence, RouteEvidence, WireEvidence } from "../datapath/evidence.ts";
+import type { CommandResult, Host, Hosts } from "./hosts/host.ts";
+import { countPackets, icmpSources, snapLengthBytes } from "./parsers/capture.ts";
+import { parseLinks, parseRoutes } from "./parsers/iproute.ts";
+
+/** What the collector has to know of a node: names and addresses, all known before anything is made. */
+export interface CollectedNode {
+  readonly name: string;
+  readonly address: string;
+  readonly podCidr: string;
+  readonly pod: { readonly address: string };
+}
+
+const commandTimeoutSeconds = 20;
+/** IPv4 and ICMP header of a ping, in bytes. */
+const pingHeaderBytes = 28;
+/** Smallest packet that every IPv4 link has to carry (RFC 791). */
+const smallestPacketBytes = 68;
+
+/**
+ * Every packet written at once, names not looked up. As root to its end: changing its user would lose it the signal that it
+ * gets when this process dies.
+ */
+const tcpdump = ["tcpdump", "-Z", "root", "-i", "eth0", "-n", "-U"] as const;
+
+/** Runs a command that has to succeed, and gives its output. Rejects with the command and what it said. */
+async function output(host: Host, command: readonly string[], stdin?: string): Promise<Buffer> {
+  const result = await host.run(command, {
+    timeoutSeconds: commandTimeoutSeconds,
+    ...(stdin === undefined ? {} : { stdin }),
+  });
+  if (result.exitCode !== 0)
+    throw new Error(`${command.join(" ")}: ${result.stderr.trim() || `exit status ${result.exitCode}`}`);
+  return result.stdout;
+}
+
+/**
+ * Ordered pairs of nodes whose path is probed: all of them up to eight nodes; beyond that each node with its two
+ * neighbours in the order of the nodes, so that the work grows with the number of nodes and every node sends and receives.
+ */
+export function probedPairs<Node>(nodes: readonly Node[]): [Node, Node][] {
+  return nodes.flatMap((from, index) =>
+    nodes
+      .filter((_, other) => {
+        const distance = (other - index + nodes.length) % nodes.length;
+        return distance !== 0 && (nodes.length <= 8 || distance === 1 || distance === nodes.length - 1);
+      })
+      .map((to): [Node, Node] => [from, to]),
+  );
+}
+
+/** Reads what stands on one node: links, routes, route lookups, the pod's own route. What can't be read is named in `failures`. */
+export async function collectStanding(
+  hosts: Hosts,
+  node: CollectedNode,
+  peers: readonly CollectedNode[],
+): Promise<Pick<NodeEvidence, "failures" | "links" | "routes" | "routeTo" | "podDefaultRoute">> {
+  const failures: string[] = [];
+  const attempt = async <T>(read: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await read();
+    } catch (error) {
+      failures.push(error instanceof Error ? error.message : String(error));
+      return undefined;
+    }
+  };
+  const host = hosts.node(node.name);
+  const [links, routes, lookups, podRoutes] = await Promise.all([
+    attempt(async () => parseLinks((await output(host, ["ip", "-d", "-j", "link"])).toString())),
+    attempt(async () => parseRoutes((await output(host, ["ip", "-4", "-j", "route"])).toString())),
+    attempt(() => lookUpRoutes(host, peers)),
+    attempt(async () => parseRoutes((await output(hosts.pod(node.name), ["ip", "-4", "-j", "route"])).toString())),
+  ]);
+  const podDefaultRoute = podRoutes?.find(({ destination }) => destination === "default");
+  return {
+    failures,
+    routeTo: lookups ?? {},
+    ...(links === undefined ? {} : { links }),
+    ...(routes === undefined ? {} : { routes }),
+    ...(podDefaultRoute === undefined ? {} : { podDefaultRoute }),
+  };
+}
+
+/** Asks the kernel for the route to each peer's pod, in one process however many peers there are. */
+async function lookUpRoutes(host: Host, peers: readonly CollectedNode[]): Promise<Record<string, RouteEvidence>> {
+  const batch = peers.map(({ pod }) => `route get ${pod.address}\n`).join("");
+  // -force goes on after a peer that no route leads to; its line is then missing.
+  const result = await host.run(["ip", "-4", "-j", "-force", "-batch", "-"], {
+    timeoutSeconds: commandTimeoutSeconds,
+    stdin: batch,
+  });
+  const found = result.stdout
+    .toString()
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .flatMap((line) => parseRoutes(line));
+  return Object.fromEntries(found.map((route) => [route.destination, route]));
+}
+
+/**
+ * Finds the largest unfragmented packet from one pod to another. The planned size is tried first, and one byte more: only
+ * where these two do not settle it, the size is searched.
+ */
+export async function probePathMtu(pod: Host, address: string, plannedBytes: number): Promise<PathMtuEvidence> {
+  const passes = async (bytes: number): Promise<boolean> => {
+    const command = [
+      "ping",
+      "-M",
+      "do",
+      "-c",
+      "2",
+      "-i",
+      "0.2",
+      "-W",
+      "1",
+      "-s",
+      String(bytes - pingHeaderBytes),
+      address,
+    ];
+    const result = await pod.run(command, { timeoutSeconds: 10 });
+    return result.exitCode === 0;
+  };
+  const [planned, above] = await Promise.all([passes(plannedBytes), passes(plannedBytes + 1)]);
+  if (planned && !above) return { largestBytes: plannedBytes };
+  let low = planned ? plannedBytes + 1 : smallestPacketBytes;
+  let high = planned ? 65535 : plannedBytes;
+  if (!planned && !(await passes(low))) return {};
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (await passes(middle)) low = middle;
+    else high = middle;
+  }
+  return { largestBytes: low };
+}
+
+/**
+ * Captures on every node's NIC while `load` runs, and counts pod packets by their outer header.
+ * @param pool the CIDR that holds every pod CIDR
+ */
+export async function captureDuring(
+  hosts: Hosts,
+  nodes: readonly CollectedNode[],
+  pool: string,
+  load: () => Promise<void>,
+): Promise<ReadonlyMap<string, WireEvidence | Error>> {
+  // Everything that is a pod packet, or could carry one: UDP, IPIP (4), GRE (47), ESP (50).
+  const filter = `ip and (net ${pool} or udp or proto 4 or proto 47 or proto 50)`;
+  const captures = nodes.map((node) => ({
+    node,
+    capture: hosts.node(node.name).start([...tcpdump, "-s", String(snapLengthBytes), "-c", "20000", "-w", "-", filter]),
+  }));
+  const begun = await Promise.allSettled(captures.map(({ capture }) => capture.waitForOutput("listening on", 10)));
+  await load();
+  const podCidrs = nodes.map(({ podCidr }) => podCidr);
+  const counted = captures.map(async ({ node, capture }, index): Promise<[string, WireEvidence | Error]> => {
+    const start = begun[index];
+    if (start?.status === "rejected") {
+      await capture.stop();
+      return [node.name, asError(start.reason)];
+    }
+    try {
+      return [node.name, countPackets((await capture.stop()).stdout, podCidrs)];
+    } catch (error) {
+      return [node.name, asError(error)];
+    }
+  });
+  return new Map(await Promise.all(counted));
+}
+
+/**
+ * Under which source address packets of `from`'s pod arrive at the address of node `to`, which lies outside every pod CIDR.
+ */
+export async function observeMasquerade(hosts: Hosts, from: CollectedNode, to: CollectedNode): Promise<string> {
+  const capture = hosts
+    .node(to.name)
+    .start([...tcpdump, "-Q", "in", "-w", "-", `icmp[icmptype] == icmp-echo and dst ${to.address}`]);
+  try {
+    await capture.waitForOutput("listening on", 10);
+  } catch (error) {
+    await capture.stop();
+    throw error;
+  }
+  const ping: CommandResult = await hosts
+    .pod(from.name)
+    .run(["ping", "-c", "2", "-i", "0.2", "-W", "1", to.address], { timeoutSeconds: 10 });
+  const [source] = icmpSources((await capture.stop()).stdout);
+  if (source === undefined)
+    throw new Error(`no packet of ${from.name}'s pod arrived at ${to.name}: ${ping.stderr.trim()}`);
+  return source;
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}

@@ -1,0 +1,31 @@
+import { z } from "zod";
+import type { NodePlan } from "../datapath/plan.ts";
+
+/** What the verification program is given on standard input. Everything in it is known at preview. */
+export const verificationSpec = z.strictObject({
+  lab: z.strictObject({ project: z.string(), stack: z.string(), kind: z.enum(["namespaces", "cluster"]) }),
+  datapath: z.record(z.string(), z.unknown()),
+  pool: z.string().meta({ description: "The CIDR that holds every pod CIDR." }),
+  nodes: z
+    .array(
+      z.object({
+        name: z.string(),
+        address: z.string(),
+        podCidr: z.string(),
+        namespace: z.string(),
+        pod: z.object({ namespace: z.string(), address: z.string() }),
+      }),
+    )
+    .min(2),
+  // Made by planFor in the program that gives it: its shape is the compiler's business, not a parser's.
+  plan: z.array(z.custom<NodePlan>((value) => typeof value === "object" && value !== null)),
+  settings: z.strictObject({
+    samples: z.int(),
+    durationSeconds: z.int(),
+    streams: z.array(z.int()),
+    enforce: z.boolean(),
+  }),
+  runsFolder: z.string().meta({ description: "Where the run is kept, relative to the working directory." }),
+});
+
+export type VerificationSpec = z.infer<typeof verificationSpec>;

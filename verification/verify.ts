@@ -1,0 +1,177 @@
+import { cpus, release } from "node:os";
+import type { NodeEvidence, PathMtuEvidence } from "../datapath/evidence.ts";
+import type { NodePlan } from "../datapath/plan.ts";
+import { runSchemaVersion, type Check, type Latency, type Run, type Sample } from "../datapath/run.ts";
+import { ratioOf, retransmitsOf, throughputOf } from "../datapath/statistics.ts";
+import { judge, verdictOf } from "../datapath/verdict.ts";
+import { captureDuring, collectStanding, observeMasquerade, probedPairs, probePathMtu } from "./collect.ts";
+import type { Hosts } from "./hosts/host.ts";
+import { inParallel } from "./in-parallel.ts";
+import { iperf3, measureLatency, takeSamples, withServers, type MeasuredPath } from "./measure.ts";
+import type { VerificationSpec } from "./spec.ts";
+import { offloads, toolVersions } from "./conditions.ts";
+
+/** Where progress goes: one line a step, without a line end. */
+export type Progress = (line: string) => void;
+
+/** Processes at once on this machine; more would only wait for its cores. */
+const parallelProbes = 16;
+const warmUpSeconds = 1;
+
+/**
+ * Collects the evidence, judges it against the plan and measures. The wire is captured during a warm-up load, which is not
+ * among the samples, so that capturing slows down nothing that is measured.
+ * Rejects where `signal` aborts; evidence that can't be had makes the verdict `incomplete` instead.
+ */
+export async function verify(
+  spec: VerificationSpec,
+  hosts: Hosts,
+  { signal, progress }: { readonly signal: AbortSignal; readonly progress: Progress },
+): Promise<Run> {
+  const started = new Date();
+  const { nodes, plan, settings } = spec;
+  const [first, second] = nodes;
+  if (first === undefined || second === undefined) throw new Error("a path needs two nodes");
+
+  progress(`reading links and routes of ${nodes.length} nodes`);
+  const standing = await inParallel(nodes, parallelProbes, async (node) => {
+    const peers = nodes.filter((peer) => peer !== node);
+    return { node: node.name, ...(await collectStanding(hosts, node, peers)) };
+  });
+
+  const paths: [MeasuredPath, MeasuredPath] = [
+    {
+      path: "podToPod",
+      from: first.name,
+      to: second.name,
+      client: hosts.pod(first.name),
+      server: hosts.pod(second.name),
+      serverAddress: second.pod.address,
+    },
+    {
+      path: "nodeToNode",
+      from: first.name,
+      to: second.name,
+      client: hosts.node(first.name),
+      server: hosts.node(second.name),
+      serverAddress: second.address,
+    },
+  ];
+  const [podToPod, nodeToNode] = paths;
+  const pairs = probedPairs(nodes);
+  const planned = new Map(plan.map((nodePlan) => [nodePlan.node, nodePlan]));
+
+  return withServers(paths, async () => {
+    progress(`capturing on every node's NIC while pods talk (${pairs.length} paths)`);
+    const wire = await captureDuring(hosts, nodes, spec.pool, async () => {
+      // Each node's pod talks to a peer, so that every NIC has something to show; one path carries a real load.
+      await inParallel(pairs, parallelProbes, ([from, to]) =>
+        hosts.pod(from.name).run(["ping", "-c", "3", "-i", "0.05", "-W", "1", to.pod.address], { timeoutSeconds: 10 }),
+      );
+      await iperf3(podToPod, { streams: 1, durationSeconds: warmUpSeconds }).catch((error: unknown) =>
+        progress(`warm-up load from pod to pod failed: ${error instanceof Error ? error.message : String(error)}`),
+      );
+    });
+
+    progress("probing path MTU and masquerading");
+    const pathMtu = await inParallel(pairs, parallelProbes, async ([from, to]) => ({
+      from: from.name,
+      to: to.name,
+      found: await probePathMtu(hosts.pod(from.name), to.pod.address, planned.get(from.name)?.pathMtuBytes ?? 1500),
+    }));
+    const masqueradePeer = new Map(nodes.map((node, index) => [node.name, nodes[(index + 1) % nodes.length]]));
+    const masquerade = await inParallel(nodes, parallelProbes, async (node) => {
+      const peer = masqueradePeer.get(node.name) ?? first;
+      return observeMasquerade(hosts, node, peer).catch((error: unknown) => asError(error));
+    });
+
+    const checks = nodes.flatMap((node, index): Check[] => {
+      const nodePlan = planned.get(node.name);
+      const found = standing[index];
+      if (nodePlan === undefined || found === undefined) return [];
+      const wireFound = wire.get(node.name);
+      const masqueradeFound = masquerade[index];
+      const failures = [wireFound, masqueradeFound].flatMap((part) => (part instanceof Error ? [part.message] : []));
+      const evidence: NodeEvidence = {
+        ...found,
+        failures: [...found.failures, ...failures],
+        pathMtu: Object.fromEntries(
+          pathMtu
+            .filter(({ from }) => from === node.name)
+            .map(({ to, found: mtu }): [string, PathMtuEvidence] => [to, mtu]),
+        ),
+        ...(wireFound === undefined || wireFound instanceof Error ? {} : { wire: wireFound }),
+        ...(typeof masqueradeFound === "string" ? { masquerade: { seenFrom: masqueradeFound } } : {}),
+      };
+      return judge(nodePlan, evidence, nodes, spec.pool, {
+        pathMtu: pairs.filter(([from]) => from === node).map(([, to]) => to.name),
+        masquerade: (masqueradePeer.get(node.name) ?? first).name,
+      });
+    });
+    const verdict = verdictOf(checks);
+    progress(`${checks.length} checks: ${verdict}`);
+    if (verdict === "contradicted" && settings.enforce)
+      progress("measuring nothing: this is not the datapath that was asked for");
+
+    const samples: Sample[] = [];
+    let latency: { podToPod: Latency; nodeToNode: Latency } | undefined;
+    if (verdict !== "contradicted" || !settings.enforce) {
+      progress(`latency: ping from ${first.name} to ${second.name}, pods and nodes`);
+      latency = { podToPod: await measureLatency(podToPod), nodeToNode: await measureLatency(nodeToNode) };
+      const total = settings.samples * settings.streams.length * paths.length;
+      for await (const sample of takeSamples(paths, settings)) {
+        signal.throwIfAborted();
+        samples.push(sample);
+        progress(`sample ${samples.length} of ${total}: ${describeSample(sample)}`);
+      }
+    }
+
+    return {
+      schemaVersion: runSchemaVersion,
+      id: `${spec.lab.stack}-${started.toISOString().replaceAll(/[:.]/g, "-")}`,
+      time: started.toISOString(),
+      elapsedSeconds: (Date.now() - started.getTime()) / 1000,
+      lab: spec.lab,
+      datapath: spec.datapath,
+      plan: plan.map((nodePlan: NodePlan) => ({ ...nodePlan })),
+      nodes: nodes.map(({ name, address, podCidr }) => ({ name, address, podCidr, kernel: release() })),
+      kernel: release(),
+      versions: await toolVersions(hosts.node(first.name)),
+      conditions: {
+        cpuModel: cpus()[0]?.model ?? "unknown",
+        cpuCount: cpus().length,
+        offloads: Object.fromEntries(
+          await Promise.all(
+            [first, second].map(async ({ name }): Promise<[string, Record<string, string>]> => [
+              name,
+              await offloads(hosts.node(name)),
+            ]),
+          ),
+        ),
+        settings: {
+          samples: settings.samples,
+          durationSeconds: settings.durationSeconds,
+          streams: [...settings.streams],
+        },
+      },
+      verdict,
+      checks,
+      samples,
+      throughput: throughputOf(samples),
+      retransmits: retransmitsOf(samples),
+      ratio: ratioOf(samples),
+      latency,
+    };
+  });
+}
+
+function describeSample({ path, streams, result }: Sample): string {
+  const ends = path === "podToPod" ? "pod to pod" : "node to node";
+  const figure =
+    result.outcome === "measured" ? `${(result.bitsPerSecond / 1e9).toFixed(2)} Gbit/s` : `failed: ${result.reason}`;
+  return `${ends}, ${streams} ${streams === 1 ? "stream" : "streams"}: ${figure}`;
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}
