@@ -12,6 +12,8 @@ export default tseslint.config(
       // A Pulumi component is made for what its constructor registers; an unused instance is the normal case.
       "no-new": "off",
       "@typescript-eslint/no-extraneous-class": "off",
+      // The models of @kubernetes/client-node are classes for what everybody writes as object literals.
+      "@typescript-eslint/no-unsafe-class-instance-assignment": "off",
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
     },
   },

@@ -33,7 +33,11 @@ export async function buildGoPrograms(
   cacheFolder: string,
   log: (line: string) => void,
 ): Promise<string> {
-  const folder = path.join(cacheFolder, "go-programs", `${programs.title.toLowerCase()}-${programs.version}-${keyOf(programs)}`);
+  const folder = path.join(
+    cacheFolder,
+    "go-programs",
+    `${programs.title.toLowerCase()}-${programs.version}-${keyOf(programs)}`,
+  );
   if (existsSync(folder)) return folder;
   mkdirSync(path.dirname(folder), { recursive: true });
   return withLock(
