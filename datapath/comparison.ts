@@ -175,13 +175,15 @@ function throughputDifference(
   const besideNodes = factorBetween(observations(rounds(b), unit), observations(rounds(a), unit));
   const where = [
     ...(path === "podToPod" ? [] : [pathName(path)]),
-    ...(protocol === "udp" ? ["UDP"] : []),
     ...(streams === undefined ? [] : [streamsName(streams)]),
   ].join(", ");
-  const words = [
-    `${sentence(a.label, b.label, absolute, "throughput")}${where === "" ? "" : ` (${where})`}`,
-    ...(besideNodes === undefined ? [] : [`beside the nodes' own throughput: ${inPercent(besideNodes)}`]),
-  ].join("; ");
+  const words =
+    protocol === "udp"
+      ? lossSentence(a, b, path)
+      : [
+          `${sentence(a.label, b.label, absolute, "throughput")} (${where})`,
+          ...(besideNodes === undefined ? [] : [`beside the nodes' own throughput: ${inPercent(besideNodes)}`]),
+        ].join("; ");
   return [
     {
       quantity: "throughput",
@@ -195,6 +197,17 @@ function throughputDifference(
       words,
     },
   ];
+}
+
+/** At a set rate the throughput is the rate: what tells datapaths apart is what was lost on the way. */
+function lossSentence(a: Side, b: Side, path: Path): string {
+  const lost = ({ label, runs }: Side): string => {
+    const samples = runs.flatMap(({ udp }) => udp?.[path]?.lossPercent.samples ?? []);
+    return `${label} lost ${summarise(samples, 0).median?.toFixed(2) ?? "an unknown share of"} %`;
+  };
+  const rate = a.runs[0]?.udp?.[path]?.rateBitsPerSecond;
+  const asked = rate === undefined ? "" : ` at ${Number((rate / 1e9).toPrecision(3))} Gbit/s`;
+  return `UDP${asked}${path === "podToPod" ? "" : `, ${pathName(path)}`}: ${lost(a)}, ${lost(b)} (medians)`;
 }
 
 /** Round trips of one series follow each other within a second and are no independent samples: a run's median is one. */
@@ -222,7 +235,8 @@ function sentence(a: string, b: string, difference: Factor, quantity: Difference
   const percent = inPercent(difference);
   const [more, less] = quantity === "throughput" ? ["faster", "slower"] : ["slower to answer", "quicker to answer"];
   if (confidence === undefined) {
-    return `${b} against ${a}: ${percent}, from too few observations to tell it from chance`;
+    const what = quantity === "throughput" ? "" : "latency of ";
+    return `${what}${b} against ${a}: ${percent}, from too few observations to tell it from chance`;
   }
   if (confidence.lower <= 1 && confidence.upper >= 1) {
     const what = quantity === "throughput" ? "" : " in latency";
@@ -267,8 +281,8 @@ function caveats(a: Side, b: Side, differences: readonly Difference[]): string[]
     ),
     ...(unitOf(a, b) === "sample"
       ? [
-          `${a.runs.length} and ${b.runs.length} runs: the intervals hold for these runs. ` +
-            `From ${runsThatCount} runs a side on they take in what differs from run to run (--rounds ${runsThatCount}).`,
+          `${a.runs.length + b.runs.length} runs: the intervals tell how sure the figures are for these runs. ` +
+            `From ${runsThatCount} runs a side on they take in what differs from run to run as well (--rounds ${runsThatCount}).`,
         ]
       : []),
   ];

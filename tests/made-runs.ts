@@ -269,6 +269,7 @@ export function contradictedRun(): Run {
     ],
     samples: [],
     ...figuresOf([]),
+    udp: undefined,
     latency: undefined,
     latencyUnderLoad: undefined,
   };

@@ -1,0 +1,96 @@
+import { datapathName, wireOf } from "../datapath/run-words.ts";
+import type { Figures, Interval, Run } from "../datapath/run.ts";
+
+/** What stands where there is no number. */
+export const none = "–";
+
+/** Bits per second as Gbit/s with three significant digits: `12.1`. */
+export function gigabits(bitsPerSecond: number | undefined): string {
+  return bitsPerSecond === undefined ? none : threeDigits(bitsPerSecond / 1e9);
+}
+
+/** Three significant digits, never an exponent: `0.0413`, `12.1`, `940`. */
+export function threeDigits(value: number): string {
+  if (value === 0) return "0";
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
+  return value.toFixed(Math.min(digits, 6));
+}
+
+export function milliseconds(value: number | undefined): string {
+  return value === undefined ? none : value.toFixed(3);
+}
+
+/** `11.9 – 12.4` in Gbit/s. */
+export function range({ minimum, maximum }: Pick<Figures, "minimum" | "maximum">): string {
+  return minimum === undefined || maximum === undefined ? none : `${gigabits(minimum)} – ${gigabits(maximum)}`;
+}
+
+/** Coefficient of variation: `1.4 %`. */
+export function variation({ coefficientOfVariation }: Pick<Figures, "coefficientOfVariation">): string {
+  return coefficientOfVariation === undefined ? none : `${(coefficientOfVariation * 100).toFixed(1)} %`;
+}
+
+/** Half the width of the mean's confidence interval, in Gbit/s: `± 0.2`. */
+export function plusMinusGigabits({ confidence }: Pick<Figures, "confidence">): string {
+  return confidence === undefined ? none : `± ${((confidence.upper - confidence.lower) / 2e9).toPrecision(2)}`;
+}
+
+/** `0.81 (0.79 – 0.82)` */
+export function ratioWithInterval(ratio: number | undefined, confidence: Interval | undefined): string {
+  if (ratio === undefined) return none;
+  const between = confidence === undefined ? "" : ` (${confidence.lower.toFixed(2)} – ${confidence.upper.toFixed(2)})`;
+  return `${ratio.toFixed(2)}${between}`;
+}
+
+/** A median of counts: whole where it is. */
+export function count(value: number | undefined): string {
+  return value === undefined ? none : Number.isInteger(value) ? String(value) : value.toFixed(1);
+}
+
+export function percent(value: number | undefined): string {
+  return value === undefined ? none : `${value.toFixed(value !== 0 && value < 0.1 ? 2 : 1)} %`;
+}
+
+export interface CheckCounts {
+  readonly all: number;
+  readonly held: number;
+  readonly failed: number;
+  readonly unknown: number;
+}
+
+export function countChecks({ checks }: Pick<Run, "checks">): CheckCounts {
+  const failed = checks.filter(({ ok }) => ok === false).length;
+  const unknown = checks.filter(({ ok }) => ok === null).length;
+  return { all: checks.length, held: checks.length - failed - unknown, failed, unknown };
+}
+
+/** The verdict as a sentence: `all 33 checks on 3 nodes hold`. */
+export function verdictSentence(run: Run): string {
+  const { all, failed, unknown } = countChecks(run);
+  const nodes = `${run.nodes.length} nodes`;
+  const parts = [
+    ...(failed === 0 ? [] : [`${failed} of ${all} checks on ${nodes} speak against it`]),
+    ...(unknown === 0 ? [] : [`${unknown} of ${all} checks could not be judged`]),
+  ];
+  return parts.length === 0 ? `all ${all} checks on ${nodes} hold` : parts.join(", ");
+}
+
+/** The datapath in words: `VXLAN over UDP 8472`. */
+export function datapathTitle(run: Pick<Run, "datapath" | "plan">): string {
+  const wire = wireOf(run);
+  if (wire === undefined) return datapathName(run);
+  if (wire.pods === "bare") return "Native routing";
+  return `${wire.protocol === "vxlan" ? "VXLAN" : "Geneve"} over UDP ${wire.port}`;
+}
+
+/** What kind of lab the numbers come from, said plainly. */
+export function labTitle({ lab }: Pick<Run, "lab">): string {
+  return lab.kind === "namespaces"
+    ? `stack ${lab.stack}: network namespaces of one machine, no Kubernetes, no Cilium`
+    : `stack ${lab.stack}: Kubernetes cluster with Cilium`;
+}
+
+/** Features whose effective value is not what was requested. */
+export function departures(run: Run): NonNullable<Run["features"]> {
+  return (run.features ?? []).filter(({ requested, effective }) => requested !== effective);
+}

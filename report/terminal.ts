@@ -1,0 +1,259 @@
+import { styleText } from "node:util";
+import type { Comparison } from "../datapath/comparison.ts";
+import { pathName, paths, streamsName } from "../datapath/run-words.ts";
+import type { Check, Run, Verdict } from "../datapath/run.ts";
+import {
+  count,
+  datapathTitle,
+  gigabits,
+  labTitle,
+  milliseconds,
+  none,
+  percent,
+  plusMinusGigabits,
+  range,
+  ratioWithInterval,
+  threeDigits,
+  variation,
+  verdictSentence,
+} from "./format.ts";
+import { textTable, wrap, type Column } from "./text-table.ts";
+
+/** How text for a terminal is laid out. */
+export interface TerminalOptions {
+  readonly colour: boolean;
+  /** Width of the terminal in characters. */
+  readonly columns: number;
+  /** Where the run is kept, to be named at the end. */
+  readonly file?: string;
+}
+
+type Style = Parameters<typeof styleText>[0];
+type Paint = (style: Style, text: string) => string;
+
+const verdictStyle: Readonly<Record<Verdict, Style>> = {
+  confirmed: ["bold", "green"],
+  contradicted: ["bold", "red"],
+  incomplete: ["bold", "yellow"],
+};
+
+/** A run's outcome for a person at a terminal: verdict, what differs from what was asked for, and the numbers. */
+export function summary(run: Run, options: TerminalOptions): string {
+  const { columns, file } = options;
+  const paint: Paint = (style, text) => (options.colour ? styleText(style, text, { validateStream: false }) : text);
+  const heading = (text: string): string => paint("bold", text);
+  const sections = [
+    [
+      `${paint(verdictStyle[run.verdict], run.verdict.toUpperCase())}  ${datapathTitle(run)}: ${verdictSentence(run)}`,
+      ...wrap(labTitle(run), columns).map((line) => paint("dim", line)),
+    ],
+    checkLines(run, columns, paint),
+    section(heading("Requested and in effect"), featureLines(run, columns, paint)),
+    section(
+      heading(`TCP throughput, Gbit/s`) + paint("dim", `  ${sampling(run)}`),
+      throughputLines(run, columns, paint),
+    ),
+    section(heading("UDP"), udpLines(run, columns)),
+    section(heading("Round trip, ms"), latencyLines(run, columns)),
+    run.modeChange === undefined
+      ? []
+      : [
+          `Pods could not reach each other for ${Math.round(run.modeChange.outageMilliseconds)} ms while ` +
+            `${run.modeChange.from} became ${run.modeChange.to}.`,
+        ],
+    file === undefined ? [] : [paint("dim", `Run kept in ${file}`)],
+  ];
+  return `${sections
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join("\n"))
+    .join("\n\n")}\n`;
+}
+
+/** What two datapaths' runs allow to say, for a person at a terminal. */
+export function comparisonText(comparison: Comparison, options: TerminalOptions): string {
+  const paint: Paint = (style, text) => (options.colour ? styleText(style, text, { validateStream: false }) : text);
+  const { a, b, differences, caveats } = comparison;
+  const table: Column[] = [
+    { title: "", align: "left" },
+    { title: a.label, align: "right" },
+    { title: b.label, align: "right" },
+  ];
+  const rows = differences.map(({ quantity, protocol, path, streams, medians }) => {
+    const text = quantity === "throughput" ? gigabits : milliseconds;
+    const what = [
+      quantity === "throughput" ? `${protocol.toUpperCase()} Gbit/s` : "round trip ms",
+      pathName(path),
+      ...(streams === undefined ? [] : [streamsName(streams)]),
+    ];
+    return [what.join(", "), text(medians.a), text(medians.b)];
+  });
+  const bullets = (texts: readonly string[]): string[] =>
+    texts.flatMap((text) => wrap(text, options.columns - 2).map((line, at) => `${at === 0 ? "- " : "  "}${line}`));
+  // Labels of two runs of one datapath are long: the words name them, the table need not be cut.
+  const lines = [
+    paint("bold", `${b.label} against ${a.label}`),
+    ...bullets(differences.filter(({ path }) => path === "podToPod").map(({ words }) => words)),
+    "",
+    paint("bold", "Medians"),
+    ...textTable(table, rows, options.columns),
+    ...(caveats.length === 0 ? [] : ["", ...bullets(caveats)]),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+const section = (title: string, lines: readonly string[]): string[] => (lines.length === 0 ? [] : [title, ...lines]);
+
+function sampling({ conditions: { settings } }: Run): string {
+  return `median of ${settings.samples} × ${threeDigits(settings.durationSeconds).replace(/\.?0+$/, "")} s`;
+}
+
+function checkLines({ checks }: Run, columns: number, paint: Paint): string[] {
+  const show = ({ node, name, expected, found, ok }: Check): string[] => [
+    `${ok === null ? paint("yellow", "?") : paint("red", "✗")} ${paint("bold", node)}: ${name}`,
+    ...wrap(`expected: ${expected}`, columns - 4).map((line) => `    ${line}`),
+    ...wrap(`found:    ${found}`, columns - 4).map((line) => `    ${line}`),
+  ];
+  return [...checks.filter(({ ok }) => ok === false), ...checks.filter(({ ok }) => ok === null)].flatMap(show);
+}
+
+function featureLines({ features = [] }: Run, columns: number, paint: Paint): string[] {
+  if (features.length === 0) return [];
+  const rows = features.map(({ name, requested, effective }) => [name, requested, effective ?? "not seen"]);
+  const table: Column[] = [
+    { title: "", align: "left" },
+    { title: "requested", align: "left" },
+    { title: "in effect", align: "left" },
+  ];
+  const [titles = "", ...lines] = textTable(table, rows, columns);
+  const isTooWide = [titles, ...lines].some((line) => line.length > columns);
+  const body = isTooWide
+    ? rows.map(([name = "", requested = "", effective = ""]) =>
+        [name, `  requested ${requested}`, `  in effect ${effective}`].join("\n"),
+      )
+    : lines;
+  return [
+    ...(isTooWide ? [] : [paint("dim", titles)]),
+    ...features.flatMap(({ requested, effective, reason }, index) => {
+      const line = body[index] ?? "";
+      if (requested === effective) return [line];
+      return [
+        paint(effective === undefined ? "yellow" : "red", line),
+        ...(reason === undefined ? [] : wrap(reason, columns - 4).map((text) => `    ${text}`)),
+      ];
+    }),
+  ];
+}
+
+function throughputLines(run: Run, columns: number, paint: Paint): string[] {
+  const table: Column[] = [
+    { title: "", align: "left" },
+    { title: "median", align: "right" },
+    { title: "min – max", align: "right", optional: 2 },
+    { title: "95 %", align: "right", optional: 5 },
+    { title: "spread", align: "right", optional: 1 },
+    { title: "retransmits", align: "right", optional: 3 },
+    { title: "CPU % send/receive", align: "right", optional: 4 },
+    { title: "failed", align: "right", optional: 6 },
+  ];
+  const streams = [...new Set(paths.flatMap((path) => Object.keys(run.throughput[path] ?? {})))];
+  const rows = streams.flatMap((number) => [
+    ...paths.flatMap((path) => {
+      const figures = run.throughput[path]?.[number];
+      if (figures === undefined) return [];
+      const cpu = run.cpuPercent?.[path]?.[number];
+      return [
+        [
+          `${streamsName(Number(number))}, ${pathName(path)}`,
+          gigabits(figures.median),
+          range(figures),
+          plusMinusGigabits(figures),
+          variation(figures),
+          count(run.retransmits[path]?.[number]?.median),
+          cpu?.sender.median === undefined || cpu.receiver.median === undefined
+            ? none
+            : `${cpu.sender.median.toFixed(0)}/${cpu.receiver.median.toFixed(0)}`,
+          figures.failed === 0 ? "" : String(figures.failed),
+        ],
+      ];
+    }),
+    [`${streamsName(Number(number))}, pod ÷ node`, ratioWithInterval(run.ratio[number], undefined)],
+  ]);
+  const anyFailed = rows.some((row) => (row[7] ?? "") !== "");
+  const shownTable = anyFailed ? table : table.slice(0, 7);
+  const [titles = "", ...lines] = textTable(shownTable, rows, columns);
+  if (lines.length === 0) return [];
+  const intervals = Object.entries(run.ratioConfidence ?? {}).map(
+    ([number, { lower, upper }]) => `${streamsName(Number(number))} ${lower.toFixed(2)} – ${upper.toFixed(2)}`,
+  );
+  return [
+    paint("dim", titles),
+    ...lines.map((line) => (line.includes("÷") ? paint("bold", line) : line)),
+    ...(intervals.length === 0
+      ? []
+      : wrap(`pod ÷ node, 95 % interval: ${intervals.join(", ")}`, columns).map((line) => paint("dim", line))),
+    ...run.samples.flatMap(({ result, path, streams: number, round }) =>
+      result.outcome === "failed"
+        ? wrap(`failed in round ${round}, ${pathName(path)}, ${streamsName(number)}: ${result.reason}`, columns).map(
+            (line) => paint("red", line),
+          )
+        : [],
+    ),
+  ];
+}
+
+function udpLines({ udp = {} }: Run, columns: number): string[] {
+  const table: Column[] = [
+    { title: "", align: "left" },
+    { title: "asked Gbit/s", align: "right" },
+    { title: "received", align: "right" },
+    { title: "lost", align: "right" },
+    { title: "jitter ms", align: "right", optional: 1 },
+  ];
+  const rows = paths.flatMap((path) => {
+    const figures = udp[path];
+    return figures === undefined
+      ? []
+      : [
+          [
+            pathName(path),
+            gigabits(figures.rateBitsPerSecond),
+            gigabits(figures.bitsPerSecond.median),
+            percent(figures.lossPercent.median),
+            milliseconds(figures.jitterMilliseconds.median),
+          ],
+        ];
+  });
+  return rows.length === 0 ? [] : textTable(table, rows, columns);
+}
+
+function latencyLines({ latency, latencyUnderLoad }: Run, columns: number): string[] {
+  const table: Column[] = [
+    { title: "", align: "left" },
+    { title: "median", align: "right" },
+    { title: "p90", align: "right", optional: 2 },
+    { title: "p99", align: "right", optional: 1 },
+    { title: "max", align: "right", optional: 3 },
+    { title: "lost", align: "right", optional: 4 },
+  ];
+  const rows = [
+    { of: latency, load: latencyUnderLoad === undefined ? "" : ", idle" },
+    { of: latencyUnderLoad, load: ", under load" },
+  ].flatMap(({ of, load }) =>
+    paths.flatMap((path) => {
+      const figures = of?.[path];
+      return figures === undefined
+        ? []
+        : [
+            [
+              `${pathName(path)}${load}`,
+              milliseconds(figures.medianMilliseconds),
+              milliseconds(figures.p90Milliseconds),
+              milliseconds(figures.p99Milliseconds),
+              milliseconds(figures.maximumMilliseconds),
+              `${figures.sent - figures.received}/${figures.sent}`,
+            ],
+          ];
+    }),
+  );
+  return rows.length === 0 ? [] : textTable(table, rows, columns);
+}

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { stripVTControlCharacters } from "node:util";
+import { compareRuns } from "../../datapath/comparison.ts";
+import { comparisonText, summary } from "../../report/terminal.ts";
+import { contradictedRun, madeRun, withFailedSample } from "../made-runs.ts";
+
+const plain = { colour: false, columns: 120 };
+
+describe("summary", () => {
+  const confirmed = summary(madeRun(), { ...plain, file: ".lab/runs/vxlan.json" });
+
+  it("starts with the verdict and says plainly what kind of lab it was", () => {
+    assert.deepEqual(confirmed.split("\n").slice(0, 2), [
+      "CONFIRMED  VXLAN over UDP 8472: all 33 checks on 3 nodes hold",
+      "stack local: network namespaces of one machine, no Kubernetes, no Cilium",
+    ]);
+  });
+
+  it("puts pods beside nodes, with spread, and their ratio", () => {
+    assert.match(confirmed, /^ +median +min – max +95 % +spread +retransmits +CPU % send\/receive$/m);
+    assert.match(confirmed, /^1 stream, pod to pod +12\.\d +1\d\.\d – 12\.\d +± 0\.\d+ +\d\.\d % +\d+ +\d\d\/\d\d$/m);
+    assert.match(confirmed, /^1 stream, node to node +1[45]\.\d /m);
+    assert.match(confirmed, /^1 stream, pod ÷ node +0\.8\d$/m);
+    assert.match(confirmed, /^pod ÷ node, 95 % interval: 1 stream 0\.\d\d – 0\.\d\d, 4 streams/m);
+    assert.match(confirmed, /^pod to pod, under load +0\.\d{3}/m);
+    assert.match(confirmed, /\n\nRun kept in \.lab\/runs\/vxlan\.json\n$/);
+  });
+
+  it("shows what is requested beside what is in effect", () => {
+    assert.match(confirmed, /^routing +VXLAN, UDP 8472 +VXLAN, UDP 8472$/m);
+  });
+
+  it("names every failed check with node, check, expected and found, failures first", () => {
+    const text = summary(contradictedRun(), plain);
+    assert.match(text, /^CONTRADICTED {2}Native routing: 3 of 33 checks on 3 nodes speak against it, 1 of 33 /);
+    assert.ok(
+      text.includes("✗ node-3: link cilium_vxlan\n    expected: absent\n    found:    vxlan, UDP 8472, up\n"),
+      text,
+    );
+    assert.ok(text.indexOf("✗ node-3") < text.indexOf("? node-3: path MTU to node-1's pod"));
+    assert.match(text, /^routing +native, routes on each node +native on 1 of 3 nodes\n {4}node-2 has no route/m);
+    assert.match(text, /^path MTU +1500 bytes +not seen$/m);
+    assert.equal(text.includes("Gbit/s"), false);
+  });
+
+  it("names each sample that failed", () => {
+    const text = summary(withFailedSample(madeRun()), plain);
+    assert.match(text, /^failed in round 1, pod to pod, 1 stream: iperf3: unable to connect to server: Connection/m);
+    assert.match(text, / failed$/m);
+  });
+
+  for (const columns of [50, 60, 80, 120]) {
+    it(`stays within ${columns} characters`, () => {
+      for (const run of [madeRun(), withFailedSample(madeRun({ mode: "native" }))]) {
+        const lines = summary(run, { colour: false, columns }).split("\n").slice(1);
+        assert.deepEqual(
+          lines.filter((line) => line.length > columns),
+          [],
+        );
+      }
+    });
+  }
+
+  it("has colours where they were asked for, and the same words", () => {
+    const coloured = summary(contradictedRun(), { ...plain, colour: true });
+    assert.ok(coloured.includes("\u001b[31m"));
+    assert.equal(stripVTControlCharacters(coloured), summary(contradictedRun(), plain));
+  });
+});
+
+describe("comparisonText", () => {
+  const text = comparisonText(compareRuns([madeRun()], [madeRun({ mode: "native", seed: 3 })]), plain);
+
+  it("says in words what the numbers allow, then the medians", () => {
+    assert.match(text, /^native against vxlan\n- native is faster than vxlan by 1\d % ± \d \(1 stream\); beside/);
+    assert.match(text, /^- UDP at 1 Gbit\/s: vxlan lost 0\.\d\d %, native lost 0\.\d\d % \(medians\)$/m);
+    assert.match(
+      text,
+      /^- latency of native against vxlan: −2\d %, from too few observations to tell it from chance$/m,
+    );
+    assert.match(text, /^TCP Gbit\/s, pod to pod, 1 stream +12\.\d +14\.\d$/m);
+  });
+});
