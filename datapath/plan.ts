@@ -192,3 +192,13 @@ function mapValues<Value, Result>(
 ): Record<string, Result> {
   return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
 }
+
+/** The protocol of a tunnel datapath; nothing where packets go as they are. */
+export function tunnelProtocol(datapath: Datapath): TunnelProtocol | undefined {
+  return datapath.mode === "native" ? undefined : datapath.mode;
+}
+
+/** A datapath in two or three words: `vxlan`, `native, direct routes`. */
+export function datapathTitle(datapath: Datapath): string {
+  return datapath.mode === "native" ? `native, ${datapath.routes.kind} routes` : datapath.mode;
+}

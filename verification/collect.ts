@@ -18,10 +18,10 @@ const pingHeaderBytes = 28;
 const smallestPacketBytes = 68;
 
 /**
- * Every packet written at once, names not looked up. As root to its end: changing its user would lose it the signal that it
+ * Every packet handed over and written at once, so that the last one before the end is not lost; names not looked up. As root to its end: changing its user would lose it the signal that it
  * gets when this process dies.
  */
-const tcpdump = ["tcpdump", "-Z", "root", "-i", "eth0", "-n", "-U"] as const;
+const tcpdump = ["tcpdump", "-Z", "root", "-i", "eth0", "-n", "-U", "--immediate-mode"] as const;
 
 /** Runs a command that has to succeed, and gives its output. Rejects with the command and what it said. */
 async function output(host: Host, command: readonly string[], stdin?: string): Promise<Buffer> {

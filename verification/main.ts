@@ -1,5 +1,6 @@
 // The program that the verification command resource runs: the spec on standard input, the run as JSON on standard output,
 // progress on standard error. Exit status 1 where the evidence contradicts the plan and the spec enforces it.
+import { setMaxListeners } from "node:events";
 import { text } from "node:stream/consumers";
 import type { Run } from "../datapath/run.ts";
 import { namespaceHosts } from "./hosts/namespaces.ts";
@@ -8,10 +9,13 @@ import { verificationSpec } from "./spec.ts";
 import { verify } from "./verify.ts";
 
 const interruption = new AbortController();
+// Every running command listens, and there may be many.
+setMaxListeners(0, interruption.signal);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => interruption.abort(new Error(`interrupted (${signal})`)));
 }
-// A killed engine closes nothing and signals nobody: that our parent changed is all there is to see.
+// A killed engine signals nobody: that our parent changed, or that nobody reads us any more, is all there is to see.
+process.stderr.on("error", () => interruption.abort(new Error("the engine is gone")));
 const parent = process.ppid;
 const watch = setInterval(() => {
   if (process.ppid !== parent) interruption.abort(new Error("the engine is gone"));

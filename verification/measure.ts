@@ -76,9 +76,9 @@ async function takeSample(
 
 const pings = 100;
 
-/** Round-trip times over a path, by ping, one every 10 ms. */
+/** Round-trip times over a path, by ping, one every 5 ms. */
 export async function measureLatency({ client, serverAddress }: MeasuredPath): Promise<Latency> {
-  const result = await client.run(["ping", "-c", `${pings}`, "-i", "0.01", "-W", "1", serverAddress], {
+  const result = await client.run(["ping", "-c", `${pings}`, "-i", "0.005", "-W", "1", serverAddress], {
     timeoutSeconds: 15,
   });
   return latencyOf(pings, parseRoundTrips(result.stdout.toString()));

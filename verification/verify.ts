@@ -2,7 +2,7 @@ import { cpus, release } from "node:os";
 import type { NodeEvidence, PathMtuEvidence } from "../datapath/evidence.ts";
 import type { NodePlan } from "../datapath/plan.ts";
 import { runSchemaVersion, type Check, type Latency, type Run, type Sample } from "../datapath/run.ts";
-import { ratioOf, retransmitsOf, throughputOf } from "../datapath/statistics.ts";
+import { figuresOf } from "../datapath/statistics.ts";
 import { judge, verdictOf } from "../datapath/verdict.ts";
 import { captureDuring, collectStanding, observeMasquerade, probedPairs, probePathMtu } from "./collect.ts";
 import type { Hosts } from "./hosts/host.ts";
@@ -157,10 +157,8 @@ export async function verify(
       verdict,
       checks,
       samples,
-      throughput: throughputOf(samples),
-      retransmits: retransmitsOf(samples),
-      ratio: ratioOf(samples),
-      latency,
+      ...figuresOf(samples),
+      ...(latency === undefined ? {} : { latency }),
     };
   });
 }

@@ -1,0 +1,127 @@
+import { CommandError, type OutputMap, type UpOptions } from "@pulumi/pulumi/automation/index.js";
+import { z } from "zod";
+import { run as runSchema } from "../datapath/run.ts";
+import { summary } from "../report/terminal.ts";
+import { embeddedLabTools, ensureTools } from "./tools.ts";
+import { openStack, readStackConfig, type OpenStack } from "./workspace.ts";
+
+/** What a command is called with, and where it prints. */
+export interface Call {
+  readonly stack: string;
+  readonly json: boolean;
+  readonly operands: readonly string[];
+  /** Datapath mode that replaces the stack's. */
+  readonly datapath?: string;
+  /** Where explain reads the config from, instead of a stack. */
+  readonly file?: string;
+  /** A line for a person, on standard error. */
+  readonly log: (line: string) => void;
+  /** Results, on standard output. */
+  readonly print: (text: string) => void;
+}
+
+/** Gives the command's exit status. Rejects with an error whose message is meant for a person. */
+export type Command = (call: Call) => Promise<number>;
+
+const datapathSection = z.looseObject({ mode: z.string() });
+
+/** Config keys that the options of a call replace. A mode of its own kind keeps what the stack says of it. */
+async function overrides({ stack, datapath: mode }: Call): Promise<Record<string, unknown>> {
+  if (mode === undefined) return {};
+  const configured = datapathSection.safeParse((await readStackConfig(stack))["datapath"]);
+  return { datapath: configured.success && configured.data.mode === mode ? configured.data : { mode } };
+}
+
+/** Opens the stack of a call, with the tools that its machines need. */
+async function open(call: Call): Promise<OpenStack> {
+  const config = { ...(await readStackConfig(call.stack)), ...(await overrides(call)) };
+  const machines = z.looseObject({ kind: z.string() }).safeParse(config["machines"]);
+  if (!machines.success || machines.data.kind === "namespaces") await ensureTools(embeddedLabTools, call.log);
+  return openStack(call.stack, config, call.log);
+}
+
+function plainOutputs(outputs: OutputMap): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(outputs).map(([name, { value, secret }]): [string, unknown] => [name, secret ? "[secret]" : value]),
+  );
+}
+
+function printOutputs(call: Call, outputs: OutputMap): void {
+  const plain = plainOutputs(outputs);
+  if (call.json) {
+    call.print(`${JSON.stringify(plain, undefined, 2)}\n`);
+    return;
+  }
+  const verified = runSchema.safeParse(plain["verification"]);
+  if (!verified.success) {
+    call.print(`${JSON.stringify(plain, undefined, 2)}\n`);
+    return;
+  }
+  call.print(summary(verified.data, { colour: process.stdout.isTTY, columns: process.stdout.columns || 100 }));
+}
+
+/**
+ * Runs an operation of the engine, which has printed by then what went wrong: its exit status is all that is left to say.
+ */
+async function operate(operation: () => Promise<void>): Promise<number> {
+  try {
+    await operation();
+    return 0;
+  } catch (error) {
+    if (error instanceof CommandError) return 1;
+    throw error;
+  }
+}
+
+function operationOptions(
+  call: Call,
+  configFile: string,
+): Pick<UpOptions, "configFile" | "onOutput" | "color" | "suppressOutputs"> {
+  return {
+    configFile,
+    // With --json standard output belongs to the outputs; without it what the engine prints goes there too.
+    onOutput: call.json ? (text) => process.stderr.write(text) : call.print,
+    color: process.stdout.isTTY && process.env["NO_COLOR"] === undefined ? "always" : "never",
+    // They are long, and a summary follows.
+    suppressOutputs: true,
+  };
+}
+
+const up: Command = async (call) => {
+  const { stack, configFile } = await open(call);
+  const status = await operate(async () => {
+    await stack.up(operationOptions(call, configFile));
+  });
+  if (status !== 0) return status;
+  printOutputs(call, await stack.outputs());
+  if (!call.json) {
+    const options = call.stack === "local" ? "" : ` --stack ${call.stack}`;
+    call.log("\nThe lab stands.");
+    call.log(`  another datapath:  npm run lab -- up${options} --datapath native`);
+    call.log(`  remove it:         npm run lab -- destroy${options}`);
+  }
+  return 0;
+};
+
+const preview: Command = async (call) => {
+  const { stack, configFile } = await open(call);
+  return operate(async () => {
+    const { changeSummary } = await stack.preview({ ...operationOptions(call, configFile), diff: true });
+    if (call.json) call.print(`${JSON.stringify({ changeSummary }, undefined, 2)}\n`);
+  });
+};
+
+const destroy: Command = async (call) => {
+  const { stack, configFile } = await open(call);
+  return operate(async () => {
+    await stack.destroy(operationOptions(call, configFile));
+  });
+};
+
+const outputs: Command = async (call) => {
+  const { stack } = await open(call);
+  printOutputs(call, await stack.outputs());
+  return 0;
+};
+
+export const commands = { up, preview, destroy, outputs } satisfies Record<string, Command>;

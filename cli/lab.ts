@@ -1,0 +1,63 @@
+// `npm run lab -- COMMAND`: the same program as `pulumi up`, without an account or a prompt.
+import { parseArgs } from "node:util";
+import { commands } from "./commands.ts";
+
+const usage = `npm run lab -- [COMMAND] [OPTIONS]
+
+  up         build the lab, prove its datapath, measure it (what runs without a command)
+  preview    show what up would change
+  destroy    remove everything that up made
+  outputs    print what the lab knows of itself
+  explain    print what a datapath asks for: features, Helm values, plan
+
+  --stack NAME       Pulumi.NAME.yaml has its config (default: local)
+  --datapath MODE    vxlan, geneve or native, instead of the stack's
+  --json             print JSON alone on standard output, all else on standard error
+  --file F           explain: take the config from a YAML or JSON file, - for standard input
+`;
+
+const options = {
+  stack: { type: "string", default: "local" },
+  datapath: { type: "string" },
+  json: { type: "boolean", default: false },
+  file: { type: "string" },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
+function readArguments(): ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>> {
+  try {
+    return parseArgs({ options, allowPositionals: true });
+  } catch (error) {
+    fail(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`, 2);
+  }
+}
+
+function fail(message: string, status: number): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(status);
+}
+
+const { values, positionals } = readArguments();
+const [name = "up", ...operands] = positionals;
+const command = Object.hasOwn(commands, name) ? commands[name as keyof typeof commands] : undefined;
+if (values.help) {
+  process.stdout.write(usage);
+} else if (command === undefined) {
+  fail(`There is no command ${name}.\n\n${usage}`, 2);
+} else {
+  // Ctrl-C reaches the engine and its commands as well; this process stays to see them clean up.
+  process.on("SIGINT", () => process.stderr.write("Interrupted: waiting for what runs to clean up …\n"));
+  try {
+    process.exitCode = await command({
+      stack: values.stack,
+      json: values.json,
+      operands,
+      ...(values.datapath === undefined ? {} : { datapath: values.datapath }),
+      ...(values.file === undefined ? {} : { file: values.file }),
+      log: (line) => process.stderr.write(`${line}\n`),
+      print: (text) => process.stdout.write(text),
+    });
+  } catch (error) {
+    fail(error instanceof Error ? error.message : String(error), 1);
+  }
+}

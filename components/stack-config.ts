@@ -1,0 +1,44 @@
+import * as pulumi from "@pulumi/pulumi";
+import { allConfig } from "@pulumi/pulumi/runtime/index.js";
+import { checkLabConfig, type LabConfig } from "../datapath/config/index.ts";
+import { ConfigError, formatFindings } from "../datapath/findings.ts";
+
+/** An error that the engine prints as its message alone, without a stack trace: the person's input is at fault. */
+export function refusal(error: Error): pulumi.RunError {
+  return new pulumi.RunError(error.message);
+}
+
+/**
+ * The lab config of the stack that is being run. Warnings are printed with the preview.
+ * @throws a refusal with every error at once
+ */
+export function labConfigOfStack(project: string): LabConfig {
+  const raw = readStackConfig(project);
+  const { config, findings } = checkLabConfig(raw);
+  if (config === undefined) throw refusal(new ConfigError(findings, project));
+  const warnings = findings.filter(({ severity }) => severity === "warning");
+  if (warnings.length > 0) void pulumi.log.warn(formatFindings(warnings, project));
+  return config;
+}
+
+/**
+ * The stack's config under one project's name, as it stands in Pulumi.STACK.yaml: sections as objects, booleans and numbers
+ * as themselves. Nothing in it is checked.
+ */
+function readStackConfig(project: string): Record<string, unknown> {
+  const prefix = `${project}:`;
+  return Object.fromEntries(
+    Object.entries(allConfig())
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([key, text]): [string, unknown] => [key.slice(prefix.length), valueOf(text)]),
+  );
+}
+
+/** The engine hands every value over as text: what is JSON was no string in the stack's file. */
+function valueOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,10 @@
+import * as pulumi from "@pulumi/pulumi";
+import { DatapathLab } from "./components/lab.ts";
+import { labConfigOfStack } from "./components/stack-config.ts";
+
+const lab = new DatapathLab(pulumi.getStack(), labConfigOfStack(pulumi.getProject()));
+
+export const datapath = lab.datapath;
+export const nodes = lab.nodes;
+export const plan = lab.plan;
+export const verification = lab.verification;
