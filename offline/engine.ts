@@ -10,6 +10,7 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -23,6 +24,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import semver from "semver";
 import * as z from "zod";
+import { ensurePackages } from "../cli/tools.ts";
 import { buildProviders, bundleHash } from "./bundle.ts";
 import { withLock } from "./lock.ts";
 
@@ -47,8 +49,8 @@ type Cli = Pick<Engine, "pulumiRoot" | "source">;
 
 /** Older CLIs lack what the program relies on. */
 const oldestUsableCli = "3.200.0";
-/** Modules of today name the Go release that they need; Go from this one on fetches that by itself as a module. */
-const oldestUsableGo = "1.21.0";
+/** From this release on, Go fetches the release that a go.mod names by itself (https://go.dev/doc/toolchain). */
+const oldestSelfUpdatingGo = "1.21.0";
 /** How long a download host may take to answer before it counts as blocked. */
 const probeLimitMilliseconds = 5_000;
 /** How long a host that did not answer is not asked again. */
@@ -98,8 +100,11 @@ export function cacheFolder(): string {
   return path.join(process.env["XDG_CACHE_HOME"] || path.join(homedir(), ".cache"), "datapath-lab");
 }
 
+/** Pulumi's home, also where the environment already names the one with stand-ins that was made beside it. */
 function pulumiHome(): string {
-  return process.env["PULUMI_HOME"] || path.join(homedir(), ".pulumi");
+  const home = process.env["PULUMI_HOME"] || path.join(homedir(), ".pulumi");
+  if (path.dirname(home) !== path.join(cacheFolder(), "pulumi-home")) return home;
+  return path.dirname(readlinkSync(path.join(home, "workspaces")));
 }
 
 function searchPath(): string[] {
@@ -244,6 +249,8 @@ async function reachable(cache: string, log: (line: string) => void): Promise<bo
 async function buildCli(root: string, cache: string, log: (line: string) => void): Promise<void> {
   const version = versionOf("pulumi");
   const built = path.join(cache, "cli", `${version}-${goSourcesHash()}`);
+  // Under the lock, every other draft is what a killed process left.
+  for (const goal of [built, root]) removeDrafts(goal);
   if (!existsSync(built)) {
     const draft = `${built}.${process.pid}`;
     rmSync(draft, { recursive: true, force: true });
@@ -263,7 +270,7 @@ async function buildCli(root: string, cache: string, log: (line: string) => void
 }
 
 async function buildCliInto(folder: string, version: string, log: (line: string) => void): Promise<void> {
-  const go = await usableGo();
+  const go = await usableGo(log);
   const started = Date.now();
   const bin = path.join(folder, "bin");
   mkdirSync(bin, { recursive: true });
@@ -295,32 +302,68 @@ function goSourcesHash(): string {
   return hash.digest("hex").slice(0, 16);
 }
 
-async function usableGo(): Promise<string> {
+interface Go {
+  program: string;
+  environment: Record<string, string>;
+}
+
+/** A Go that can build the CLI: the one that is installed, or a newer one that it fetches as a module. */
+async function usableGo(log: (line: string) => void): Promise<Go> {
   const way =
-    "Install the Pulumi CLI (https://www.pulumi.com/docs/install/), or Go 1.21 or newer (https://go.dev/doc/install), and " +
-    "run this again.";
-  const go = onPath("go") ?? ["/usr/local/go/bin/go"].find(isExecutable);
-  if (go === undefined) {
-    throw new Error(`The Pulumi CLI can't be downloaded here, and there is no Go to build it with. ${way}`);
+    "Install the Pulumi CLI (https://www.pulumi.com/docs/install/) or Go (https://go.dev/doc/install), and run this again.";
+  const find = (): string | undefined => onPath("go") ?? ["/usr/local/go/bin/go", "/usr/bin/go"].find(isExecutable);
+  if (find() === undefined) {
+    await ensurePackages([{ tool: "go", package: "golang-go" }], log).catch((error: unknown) => {
+      throw new Error(`The Pulumi CLI can't be downloaded here, and there is no Go to build it with. ${way}`, {
+        cause: error,
+      });
+    });
   }
-  // Without GOTOOLCHAIN=local, a go.mod nearby could make this fetch another Go before it answers.
-  const { stdout } = await run(go, ["env", "GOVERSION"], { env: { ...process.env, GOTOOLCHAIN: "local" } });
-  const version = semver.coerce(stdout)?.version ?? "0.0.0";
-  if (semver.lt(version, oldestUsableGo)) {
+  const program = find();
+  if (program === undefined) throw new Error(`The package golang-go brought no go. ${way}`);
+  // Before it answers, Go would otherwise see to the release that a go.mod nearby names.
+  const { stdout } = await run(program, ["env", "GOVERSION", "GOOS", "GOARCH"], {
+    env: { ...process.env, GOTOOLCHAIN: "local" },
+  });
+  const [installed = "", operatingSystem = "", architecture = ""] = stdout.trim().split("\n");
+  const version = semver.coerce(installed)?.version ?? "0.0.0";
+  if (semver.gte(version, oldestSelfUpdatingGo)) return { program, environment: { GOTOOLCHAIN: "auto" } };
+
+  const started = Date.now();
+  const toolchain = `golang.org/toolchain@v0.0.1-go${neededGo()}.${operatingSystem}-${architecture}`;
+  log(`Go ${version} is too old to build the Pulumi CLI; fetching the module ${toolchain} …`);
+  const { stdout: download } = await run(program, ["mod", "download", "-json", toolchain]).catch((error: unknown) => {
     throw new Error(
-      `The Pulumi CLI can't be downloaded here, and Go ${version} (${go}) is too old to build it. ${way}`,
+      `Go ${version} (${program}) is too old to build the Pulumi CLI, and can't fetch a newer one. ${way}`,
+      {
+        cause: error,
+      },
     );
+  });
+  const folder = z.object({ Dir: z.string() }).parse(JSON.parse(download)).Dir;
+  // A module's files are unpacked without the right to run them.
+  for (const bin of ["bin", path.join("pkg", "tool", `${operatingSystem}_${architecture}`)]) {
+    if (!existsSync(path.join(folder, bin))) continue;
+    for (const name of readdirSync(path.join(folder, bin))) chmodSync(path.join(folder, bin, name), 0o755);
   }
-  return go;
+  log(`Go ${neededGo()}: ${seconds(started)}`);
+  return { program: path.join(folder, "bin", "go"), environment: { GOTOOLCHAIN: "local", GOROOT: folder } };
+}
+
+/** The Go release that the CLI's module asks for. */
+function neededGo(): string {
+  const goMod = readFileSync(path.join(import.meta.dirname, "go", "cli", "go.mod"), "utf8");
+  const release = /^go (\S+)$/m.exec(goMod)?.[1];
+  if (release === undefined) throw new Error("offline/go/cli/go.mod has no line `go VERSION`.");
+  return release;
 }
 
 /** Runs `go build` in a folder of `go/`; what Go prints is shown only when it fails. */
-async function goBuild(go: string, folder: string, target: string, goPackage: string, link: string[]): Promise<void> {
+async function goBuild(go: Go, folder: string, target: string, goPackage: string, link: string[]): Promise<void> {
   const goArguments = ["build", "-mod=readonly", "-buildvcs=false", "-ldflags", ["-s", "-w", ...link].join(" ")];
-  const child = spawn(go, [...goArguments, "-o", target, goPackage], {
+  const child = spawn(go.program, [...goArguments, "-o", target, goPackage], {
     cwd: path.join(import.meta.dirname, "go", folder),
-    // An older Go fetches the release that go.mod names, as a module.
-    env: { ...process.env, GOWORK: "off", GOTOOLCHAIN: "auto" },
+    env: { ...process.env, GOWORK: "off", ...go.environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let printed = "";
@@ -402,6 +445,13 @@ async function homeWithStandIns(
 }
 
 // --- Files -----------------------------------------------------------------------------------------------------------
+
+function removeDrafts(goal: string): void {
+  const folder = path.dirname(goal);
+  if (!existsSync(folder)) return;
+  const drafts = readdirSync(folder).filter((name) => name.startsWith(`${path.basename(goal)}.`));
+  for (const name of drafts) rmSync(path.join(folder, name), { recursive: true, force: true });
+}
 
 function replaceLink(target: string, link: string): void {
   if (existsSync(link) && realpathSync(link) === realpathSync(target)) return;
