@@ -36,6 +36,40 @@ export function isCidr(text: string): boolean {
   }
 }
 
+/** Whether a text is an IPv6 CIDR with no host bits set. */
+export function isIpv6Cidr(text: string): boolean {
+  try {
+    const [address, length] = ipaddr.IPv6.parseCIDR(text);
+    return (
+      !text.includes("%") && ipaddr.IPv6.networkAddressFromCIDR(text).toString() === address.toString() && length <= 128
+    );
+  } catch {
+    return false;
+  }
+}
+
+/** The prefix length of an IPv6 CIDR. Throws where the text is none. */
+export function ipv6PrefixLength(cidr: string): number {
+  return ipaddr.IPv6.parseCIDR(cidr)[1];
+}
+
+/** Whether every address of the IPv6 CIDR `inner` lies in `outer`. */
+export function containsIpv6Cidr(outer: string, inner: string): boolean {
+  const [address, length] = ipaddr.IPv6.parseCIDR(inner);
+  const network = ipaddr.IPv6.parseCIDR(outer);
+  return network[1] <= length && address.match(network);
+}
+
+/** An IPv4 CIDR with its host bits cleared: 10.42.0.0/16 for 10.42.0.1/16. Nothing where the text is no CIDR at all. */
+export function withoutHostBits(text: string): string | undefined {
+  if (!/^\d+\.\d+\.\d+\.\d+\/\d+$/.test(text)) return undefined;
+  try {
+    return `${ipaddr.IPv4.networkAddressFromCIDR(text).toString()}/${ipaddr.IPv4.parseCIDR(text)[1]}`;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Number of addresses in a CIDR, network and broadcast address among them. */
 export function addressCount(cidr: string): number {
   return 2 ** (32 - parseCidr(cidr).prefixLength);

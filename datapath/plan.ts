@@ -115,7 +115,8 @@ export function tunnelPort(datapath: Extract<Datapath, { mode: TunnelProtocol }>
 }
 
 function excludedCidr(datapath: Datapath): string {
-  return datapath.mode === "native" ? datapath.ipv4NativeRoutingCIDR : datapath.ipam.clusterPoolIPv4PodCIDR;
+  const pool = datapath.ipam.clusterPoolIPv4PodCIDR;
+  return datapath.mode === "native" ? (datapath.ipv4NativeRoutingCIDR ?? pool) : pool;
 }
 
 function routeTo(

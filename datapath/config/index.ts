@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ConfigError, type Finding } from "../findings.ts";
+import { cluster } from "./cluster.ts";
 import { datapath } from "./datapath.ts";
 import { machines } from "./machines.ts";
 import { verification } from "./verification.ts";
@@ -8,6 +9,7 @@ import { verification } from "./verification.ts";
 export const labConfig = z.strictObject({
   machines: machines.prefault({ kind: "namespaces" }),
   datapath: datapath.prefault({ mode: "vxlan" }),
+  cluster: cluster.prefault({}),
   verification: verification.prefault({}),
   strict: z.boolean().default(false).meta({ description: "Treat warnings as errors." }),
 });
