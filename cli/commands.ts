@@ -76,7 +76,7 @@ async function operate(operation: () => Promise<void>): Promise<number> {
 function operationOptions(
   call: Call,
   configFile: string,
-): Pick<UpOptions, "configFile" | "onOutput" | "color" | "suppressOutputs"> {
+): Pick<UpOptions, "configFile" | "onOutput" | "color" | "suppressOutputs" | "showSecrets"> {
   return {
     configFile,
     // With --json standard output belongs to the outputs; without it what the engine prints goes there too.
@@ -84,16 +84,17 @@ function operationOptions(
     color: process.stdout.isTTY && process.env["NO_COLOR"] === undefined ? "always" : "never",
     // They are long, and a summary follows.
     suppressOutputs: true,
+    // With secrets the history is read as well, and reading it writes a salt into the committed config file.
+    showSecrets: false,
   };
 }
 
 const up: Command = async (call) => {
   const { stack, configFile } = await open(call);
   const status = await operate(async () => {
-    await stack.up(operationOptions(call, configFile));
+    printOutputs(call, (await stack.up(operationOptions(call, configFile))).outputs);
   });
   if (status !== 0) return status;
-  printOutputs(call, await stack.outputs());
   if (!call.json) {
     const options = call.stack === "local" ? "" : ` --stack ${call.stack}`;
     call.log("\nThe lab stands.");

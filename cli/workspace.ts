@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
@@ -37,39 +37,37 @@ export interface OpenStack {
 }
 
 /**
- * Opens a stack in the state folder of this clone, with the config of its committed file and `overrides` on top. The
- * committed file itself is never written: what Pulumi adds to a stack's config (its encryption salt) goes to a copy.
+ * Opens a stack whose state lies in `folder`, with a config that holds for this call. No committed file is written: what
+ * Pulumi adds to a stack's config (its encryption salt) goes to a copy.
+ * @param config sections of the lab's config, without the project's name in front
  */
 export async function openStack(
   stackName: string,
-  overrides: Readonly<Record<string, unknown>>,
+  config: Readonly<Record<string, unknown>>,
   log: (line: string) => void,
+  folder: string = labFolder,
 ): Promise<OpenStack> {
-  const config = { ...(await readStackConfig(stackName)), ...overrides };
   const engine = await ensureEngine({ log });
-  const project = path.join(labFolder, "project");
-  const state = path.join(labFolder, "state");
+  const project = path.join(folder, "project");
+  const state = path.join(folder, "state");
   await mkdir(project, { recursive: true });
   await mkdir(state, { recursive: true });
 
   const envVars = {
     ...engine.environment,
     PULUMI_BACKEND_URL: process.env["PULUMI_BACKEND_URL"] ?? `file://${state}`,
-    PULUMI_CONFIG_PASSPHRASE: process.env["PULUMI_CONFIG_PASSPHRASE"] ?? (await passphrase()),
+    PULUMI_CONFIG_PASSPHRASE: process.env["PULUMI_CONFIG_PASSPHRASE"] ?? (await passphrase(folder)),
     PULUMI_SKIP_UPDATE_CHECK: "true",
   };
   const pulumiCommand = await PulumiCommand.get({ root: engine.pulumiRoot, skipVersionCheck: true });
-  const configFile = path.join(project, `Pulumi.${stackName}.yaml`);
 
   // A stack is made from a project file of the same name beside the copy of its config.
+  const configFile = path.join(project, `Pulumi.${stackName}.yaml`);
   await writeFile(path.join(project, "Pulumi.yaml"), stringify({ name: projectName, runtime: "nodejs" }));
-  const written = existsSync(configFile)
-    ? stackFile.parse(parse(await readFile(configFile, "utf8")) ?? {})
-    : { config: {} };
   await LocalWorkspace.createOrSelectStack({ stackName, workDir: project }, { pulumiCommand, envVars });
-  const withSalt = existsSync(configFile) ? stackFile.parse(parse(await readFile(configFile, "utf8")) ?? {}) : written;
+  const salt = existsSync(configFile) ? stackFile.parse(parse(await readFile(configFile, "utf8")) ?? {}) : {};
   const entries = Object.entries(config).map(([key, value]): [string, unknown] => [`${projectName}:${key}`, value]);
-  await writeFile(`${configFile}.new`, stringify({ ...withSalt, config: Object.fromEntries(entries) }));
+  await writeFile(`${configFile}.new`, stringify({ ...salt, config: Object.fromEntries(entries) }));
   await rename(`${configFile}.new`, configFile);
 
   const stack = await LocalWorkspace.selectStack({ stackName, workDir: root }, { pulumiCommand, envVars });
@@ -77,11 +75,10 @@ export async function openStack(
   return { stack, configFile };
 }
 
-/** The passphrase of this clone's state: made once, readable by its owner only. */
-async function passphrase(): Promise<string> {
-  const file = path.join(labFolder, "passphrase");
+/** The passphrase of a state folder: made once, readable by its owner only. */
+async function passphrase(folder: string): Promise<string> {
+  const file = path.join(folder, "passphrase");
   if (!existsSync(file)) {
-    await mkdir(labFolder, { recursive: true });
     await writeFile(file, randomBytes(24).toString("base64url"), { mode: 0o600 });
     await chmod(file, 0o600);
   }
@@ -106,7 +103,7 @@ async function releaseAbandonedLock(
   if (files.length === 0) return;
   for (const file of files) {
     const owner = lock.parse(JSON.parse(await readFile(path.join(folder, file), "utf8")));
-    if (owner.hostname !== hostname() || existsSync(`/proc/${owner.pid}`)) {
+    if (owner.hostname !== hostname() || isEngine(owner.pid)) {
       throw new Error(
         `Stack ${stack.name} is being changed by process ${owner.pid} on ${owner.hostname}. Wait for it, or stop it; if it is gone, run: pulumi cancel ${stack.name}`,
       );
@@ -114,5 +111,14 @@ async function releaseAbandonedLock(
   }
   log(`An earlier run of stack ${stack.name} was killed: releasing its lock and going on from what it left.`);
   await stack.cancel();
-  await stack.refresh({ clearPendingCreates: true, configFile });
+  await stack.refresh({ clearPendingCreates: true, configFile, showSecrets: false });
+}
+
+/** Whether a process is a Pulumi engine; its number may be another process's by now. */
+function isEngine(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").startsWith("pulumi");
+  } catch {
+    return false;
+  }
 }

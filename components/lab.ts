@@ -77,7 +77,7 @@ export class DatapathLab extends pulumi.ComponentResource {
       namespace,
       pod: { namespace: pod.namespace, address: pod.address },
     }));
-    const { enforce, ...settings } = verification;
+    const { runsFolder, ...settings } = verification;
     this.verification = new Verification(
       "verification",
       {
@@ -87,8 +87,8 @@ export class DatapathLab extends pulumi.ComponentResource {
           pool,
           nodes: [...this.nodes],
           plan: [...this.plan],
-          settings: { ...settings, enforce },
-          runsFolder: ".lab/runs",
+          settings,
+          runsFolder,
         },
         title,
         incarnations: Object.fromEntries(made.nodes.map(({ node, incarnation }) => [node.name, incarnation])),

@@ -19,6 +19,11 @@ export const verification = z.strictObject({
     .min(1)
     .default([1, 4])
     .meta({ description: "Numbers of parallel TCP streams to measure." }),
+  runsFolder: z
+    .string()
+    .min(1)
+    .default(".lab/runs")
+    .meta({ description: "Folder in which each run is kept as a JSON file, relative to the project." }),
   enforce: z.boolean().default(true).meta({ description: "Fail the update when the evidence contradicts the plan." }),
 });
 
