@@ -60,11 +60,6 @@ export class InlineStack {
     await this.#stack.destroy();
   }
 
-  /** Lets the stack be used again after its engine was killed. */
-  async unlock(): Promise<void> {
-    await this.#stack.cancel();
-  }
-
   /** The stack's state as it lies on disk. */
   state(): string {
     const folder = this.file(path.join(".pulumi", "stacks", "providers"));

@@ -164,18 +164,23 @@ describe("the plugins on the real engine", function () {
     });
 
     it("ends the command when the engine is killed", async () => {
-      const pids = stack.file("pids-of-killed");
-      const update = stack.up(() => {
-        new local.Command("one", { create: `sleep 600 & echo "$$ $!" > '${pids}'; wait` });
-        return Promise.resolve();
-      });
-      const failed = assert.rejects(update);
-      const [shell, child] = await runningPids(pids);
-      const provider = parentOf(shell);
-      process.kill(parentOf(provider), "SIGKILL");
-      await failed;
-      await waitFor("the command and its provider to end", () => ![shell, child, provider].some(isRunning));
-      await stack.unlock();
+      // A stack of its own: the killed engine leaves an operation pending in the state.
+      const killed = await InlineStack.create();
+      try {
+        const pids = killed.file("pids");
+        const update = killed.up(() => {
+          new local.Command("one", { create: `sleep 600 & echo "$$ $!" > '${pids}'; wait` });
+          return Promise.resolve();
+        });
+        const failed = assert.rejects(update);
+        const [shell, child] = await runningPids(pids);
+        const provider = parentOf(shell);
+        process.kill(parentOf(provider), "SIGKILL");
+        await failed;
+        await waitFor("the command and its provider to end", () => ![shell, child, provider].some(isRunning));
+      } finally {
+        killed.remove();
+      }
     });
 
     it("does not know at preview what will be printed", async () => {
@@ -280,6 +285,23 @@ describe("the plugins on the real engine", function () {
       const message = await failureOf(runs({ create: "true", environment: { NOT_ACCEPTED: "1" } }));
       assert.match(message, /could not set environment variable "NOT_ACCEPTED"/);
       assert.match(message, /AcceptEnv/);
+    });
+
+    it("does not wait for the remote command when the update is cancelled", async () => {
+      const pids = stack.file("remote-pids");
+      const cancel = new AbortController();
+      const create = `sleep 600 & echo "$$ $!" > '${pids}'; wait`;
+      const failed = assert.rejects(stack.up(runs({ create }), { signal: cancel.signal }));
+      const [shell, child] = await runningPids(pids);
+      try {
+        const cancelled = Date.now();
+        cancel.abort();
+        await failed;
+        assert.ok(Date.now() - cancelled < 10_000, "the update ended 10 s or more after it was cancelled");
+      } finally {
+        // OpenSSH passes no signal on to a command of root's.
+        for (const left of [shell, child].filter(isRunning)) process.kill(left);
+      }
     });
 
     it("does not repeat the private key when the connection has an unknown field", async () => {

@@ -136,16 +136,20 @@ class RemoteFiles {
 
   async makeFolder(folder: string): Promise<void> {
     this.#signal.throwIfAborted();
-    const found = await this.stat(folder);
-    if (found?.isDirectory()) return;
-    if (found) throw new Error(`remote path ${folder} exists but is not a directory`);
-    await new Promise<void>((resolve, reject) => {
-      this.#sftp.mkdir(folder, (error) =>
-        error
-          ? reject(new Error(`failed to create remote directory ${folder}: ${error.message}`, { cause: error }))
-          : resolve(),
-      );
+    if (await this.#isFolder(folder)) return;
+    const problem = await new Promise<Error | undefined>((resolve) => {
+      this.#sftp.mkdir(folder, (error) => resolve(error ?? undefined));
     });
+    // Another copy may have made it in between.
+    if (problem && !(await this.#isFolder(folder))) {
+      throw new Error(`failed to create remote directory ${folder}: ${problem.message}`, { cause: problem });
+    }
+  }
+
+  async #isFolder(folder: string): Promise<boolean> {
+    const found = await this.stat(folder);
+    if (found && !found.isDirectory()) throw new Error(`remote path ${folder} exists but is not a directory`);
+    return found !== undefined;
   }
 
   async makeFolders(folder: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import type { Client } from "ssh2";
+import type { Client, ClientChannel } from "ssh2";
 import type { Operation, ResourceHandler } from "../definition.ts";
 import { goQuoted } from "../goText.ts";
 import { inputFailures, parseInputs, remoteCommandInputs, type RemoteCommandInputs } from "./inputs.ts";
@@ -119,7 +119,7 @@ async function execute(
       }
       let cutTimer: NodeJS.Timeout | undefined;
       const end = (): void => {
-        channel.signal("TERM");
+        terminate(client, channel);
         cutTimer = setTimeout(() => client.destroy(), endLimitMilliseconds);
       };
       signal.addEventListener("abort", end, { once: true });
@@ -139,6 +139,18 @@ async function execute(
       channel.end(stdin);
     });
   });
+}
+
+/**
+ * Sends SIGTERM to the remote command's process group. ClientChannel.signal of ssh2 sends nothing once standard input is
+ * closed, though the protocol allows it (RFC 4254, section 6.9), so this takes what that method calls.
+ */
+function terminate(client: Client, channel: ClientChannel): void {
+  const protocol: unknown = Reflect.get(client, "_protocol");
+  const outgoing: unknown = Reflect.get(channel, "outgoing");
+  if (typeof protocol !== "object" || protocol === null || typeof outgoing !== "object" || outgoing === null) return;
+  const signal: unknown = Reflect.get(protocol, "signal");
+  if (typeof signal === "function") Reflect.apply(signal, protocol, [Reflect.get(outgoing, "id"), "TERM"]);
 }
 
 function exitText(status: number | null, signalName: string | undefined): string {
