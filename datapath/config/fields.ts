@@ -29,7 +29,15 @@ export const ipv6Cidr = z.string().check((context) => {
 /** An IPv4 address in four-part notation. */
 export const ipv4Address = z.ipv4("no IPv4 address in four-part notation");
 
+/** Schemas that may be written as a bare word, with the key that the word stands for: for the JSON Schema of editors. */
+export const bareWords = z.registry<{ readonly key: string }>();
+
 /** A bare word is short for the object that has only that word: `routes: router` for `routes: {kind: router}`. */
 export function orBareWord<Schema extends z.ZodType>(key: string, schema: Schema): z.ZodPreprocess<Schema> {
-  return z.preprocess((value) => (value === undefined || typeof value === "object" ? value : { [key]: value }), schema);
+  const either = z.preprocess(
+    (value) => (value === undefined || typeof value === "object" ? value : { [key]: value }),
+    schema,
+  );
+  bareWords.add(either, { key });
+  return either;
 }

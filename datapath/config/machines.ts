@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ipv4Cidr } from "./fields.ts";
 
 const shared = {
   count: z.int().min(2).max(64).default(3).meta({ description: "Number of nodes, 2 to 64." }),
@@ -13,7 +14,7 @@ const shared = {
 export const namespaceMachines = z.strictObject({
   kind: z.literal("namespaces"),
   ...shared,
-  network: z.string().default("172.30.0.0/24").meta({
+  network: ipv4Cidr.default("172.30.0.0/24").meta({
     description:
       "Node network. Each node has a /30 of it, so that it keeps its address when the nodes are put on subnets of their own.",
   }),

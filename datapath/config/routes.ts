@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ipv4Address, orBareWord } from "./fields.ts";
+import { bareWords, ipv4Address, orBareWord } from "./fields.ts";
 
 const tags = z.array(z.string().regex(/^[^=]+=[^=]*$/, "no tag in the form key=value"));
 
@@ -50,45 +50,48 @@ const localASN = z
   .default(64_512)
   .meta({ description: "Autonomous system number of the nodes." });
 
-const peer = z
-  .strictObject({
-    address: ipv4Address.meta({ description: "Address of the router." }),
-    asn: z.int().min(1).max(4_294_967_295).default(64_512).meta({ description: "The router's AS number." }),
-  })
-  .optional();
+const peer = z.strictObject({
+  address: ipv4Address.meta({ description: "Address of the router." }),
+  asn: z.int().min(1).max(4_294_967_295).default(64_512).meta({ description: "The router's AS number." }),
+});
 
 const bgp = { kind: z.literal("bgp").meta({ description: "A BGP daemon carries the routes." }), localASN };
 
 /** Who carries the routes to the pod CIDRs. The bare word is short for the object, and BGP's speaker is kube-router. */
-export const routes = z.preprocess(
-  (value) => {
-    const route = typeof value === "string" ? { kind: value } : value;
-    const speaks = z.looseObject({ kind: z.literal("bgp"), speaker: z.undefined() }).safeParse(route);
-    return speaks.success ? { ...speaks.data, speaker: "kube-router" } : route;
-  },
-  z.discriminatedUnion("kind", [
-    z.strictObject({
-      kind: z.literal("direct").meta({ description: "Each node routes to its peers itself; all share one subnet." }),
-    }),
-    z.strictObject({
-      kind: z.literal("router").meta({ description: "The network between the nodes knows every pod CIDR." }),
-      integration: integration.optional().meta({ description: "The cloud whose network it is." }),
-    }),
-    z.discriminatedUnion("speaker", [
+export const routes = z
+  .preprocess(
+    (value) => {
+      const route = typeof value === "string" ? { kind: value } : value;
+      const spoken = z.looseObject({ kind: z.literal("bgp") }).safeParse(route);
+      return spoken.success ? { speaker: "kube-router", ...spoken.data } : route;
+    },
+    z.discriminatedUnion("kind", [
       z.strictObject({
-        ...bgp,
-        speaker: z.literal("kube-router").meta({ description: "kube-router speaks BGP and installs the routes." }),
-        peer: peer.meta({ description: "A router to peer with as well; without it the nodes peer with each other." }),
+        kind: z.literal("direct").meta({ description: "Each node routes to its peers itself; all share one subnet." }),
       }),
       z.strictObject({
-        ...bgp,
-        speaker: z.literal("cilium").meta({
-          description: "Cilium's BGP control plane, which only advertises: a router has to learn and forward.",
+        kind: z.literal("router").meta({ description: "The network between the nodes knows every pod CIDR." }),
+        integration: integration.optional().meta({ description: "The cloud whose network it is." }),
+      }),
+      z.discriminatedUnion("speaker", [
+        z.strictObject({
+          ...bgp,
+          speaker: z.literal("kube-router").meta({ description: "kube-router speaks BGP and installs the routes." }),
+          peer: peer
+            .optional()
+            .meta({ description: "A router to peer with as well; without it the nodes peer with each other." }),
         }),
-        peer: peer.meta({ description: "The router that learns the pod CIDRs and forwards between the nodes." }),
-      }),
+        z.strictObject({
+          ...bgp,
+          speaker: z.literal("cilium").meta({
+            description: "Cilium's BGP control plane, which only advertises: a router has to learn and forward.",
+          }),
+          // Required: what nobody forwards would not arrive (cilium/cilium#31283).
+          peer: peer.meta({ description: "The router that learns the pod CIDRs and forwards between the nodes." }),
+        }),
+      ]),
     ]),
-  ]),
-);
+  )
+  .register(bareWords, { key: "kind" });
 
 export type Routes = z.infer<typeof routes>;

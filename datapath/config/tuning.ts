@@ -25,6 +25,7 @@ const kubeProxyReplacement = orBareWord(
       externalIPs: toggle(false, "External IPs of services in BPF."),
       hostPort: toggle(false, "Host ports of pods in BPF."),
       socketLB: toggle(false, "Services resolved at connect(), in the socket."),
+      sessionAffinity: toggle(false, "Session affinity of services in BPF."),
     }),
     z.strictObject({
       mode: z.literal("strict").meta({ description: "Cilium does all; the cluster runs without kube-proxy." }),
