@@ -44,14 +44,16 @@ export function ipv4Behind(frame: Buffer): IPv4Header | undefined {
   return ipv4(frame.subarray(ethernetHeaderBytes));
 }
 
+/** A fragment but the first has no header behind IPv4's: what stands there would be misread. */
 function ipv4(packet: Buffer): IPv4Header | undefined {
   if (packet.length < 20 || packet.readUInt8(0) >> 4 !== 4) return undefined;
+  const isLaterFragment = (packet.readUInt16BE(6) & 0x1fff) !== 0;
   const address = (offset: number): string => packet.subarray(offset, offset + 4).join(".");
   return {
     protocol: packet.readUInt8(9),
     source: address(12),
     destination: address(16),
-    payload: packet.subarray((packet.readUInt8(0) & 0x0f) * 4),
+    payload: isLaterFragment ? Buffer.alloc(0) : packet.subarray((packet.readUInt8(0) & 0x0f) * 4),
   };
 }
 

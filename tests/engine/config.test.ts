@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { TestLab } from "../lab/support.ts";
+
+/** What a preview says of a config that can't be used. */
+async function refusal(lab: TestLab, config: Readonly<Record<string, unknown>>): Promise<string> {
+  try {
+    await lab.preview(config);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  throw new assert.AssertionError({ message: "the preview accepted the config" });
+}
+
+describe("bad config, through the real engine", function () {
+  this.timeout(60_000);
+  let lab: TestLab;
+  before(async () => {
+    lab = await TestLab.create("config");
+  });
+  after(() => lab.dispose());
+
+  it("is refused at preview with every error at once, each with its key, and nothing is created", async () => {
+    const said = await refusal(lab, {
+      machines: { kind: "namespaces", count: 65, network: "10.42.0.0/24", nodes: 3 },
+      datapath: { mode: "native", ipv4NativeRoutingCIDR: "10.0.0/8", tunnelPort: 8472 },
+      surprise: true,
+    });
+    for (const key of [
+      "machines.count",
+      "machines.nodes",
+      "datapath.ipv4NativeRoutingCIDR",
+      "datapath.tunnelPort",
+      "surprise",
+    ]) {
+      assert.match(said, new RegExp(`error: datapath-lab:${key.replace(".", "\\.")}\\s`), key);
+    }
+    assert.match(said, /\d errors in the lab's config; nothing was created/);
+    assert.doesNotMatch(said, /\bat .*\.ts:\d+/, "no stack trace");
+    assert.deepEqual(lab.namespaces(), []);
+  });
+
+  it("names what overlaps, what is too small and what is too long", async () => {
+    const overlapping = await refusal(lab, { machines: { kind: "namespaces", network: "10.42.7.0/24" } });
+    assert.match(overlapping, /error: datapath-lab:\S*(machines\.network|clusterPoolIPv4PodCIDR)/);
+    const small = await refusal(lab, {
+      machines: { kind: "namespaces", count: 5 },
+      datapath: { mode: "vxlan", ipam: { clusterPoolIPv4PodCIDR: "10.42.0.0/22" } },
+    });
+    assert.match(small, /error: datapath-lab:datapath\.ipam\.clusterPoolIPv4\S+/);
+    const long = await refusal(lab, { machines: { kind: "namespaces", namePrefix: "a-node-of-great-length-" } });
+    assert.match(long, /error: datapath-lab:machines\.namePrefix/);
+  });
+});
