@@ -147,7 +147,7 @@ const charactersAcross = 22;
  * and wire. What was expected stands below what was found where the two differ.
  */
 export function pathDiagram(run: Run, id: string): Markup | undefined {
-  const [first, second] = run.nodes;
+  const [first, second] = shownNodes(run);
   const wire = wireOf(run);
   if (first === undefined || second === undefined || wire === undefined) return undefined;
   const columns = [boxesOf(run, first, second), boxesOf(run, second, first)];
@@ -203,6 +203,13 @@ export function pathDiagram(run: Run, id: string): Markup | undefined {
         html`<text class="centre" x="${width / 2}" y="${wireTop + 8 + index * lineHeight}">${line}</text>`,
     )}
   </svg>`;
+}
+
+/** Two nodes to show: those on which a check fails before those on which all hold, in the run's order. */
+function shownNodes({ nodes, checks }: Run): Run["nodes"] {
+  const failing = new Set(checks.filter(({ ok }) => ok === false).map(({ node }) => node));
+  const chosen = [...nodes.filter(({ name }) => failing.has(name)), ...nodes.filter(({ name }) => !failing.has(name))];
+  return nodes.filter((node) => chosen.slice(0, 2).includes(node));
 }
 
 function wrapped({ lines }: Box): string[] {

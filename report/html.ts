@@ -15,7 +15,6 @@ import {
   percent,
   plusMinusGigabits,
   range,
-  ratioWithInterval,
   threeDigits,
   variation,
   verdictSentence,
@@ -59,17 +58,24 @@ export function reportHtml(
 ): string {
   const series = seriesOf(runs);
   const [first] = runs;
-  const title = series.map(({ runs: [run] }) => datapathTitle(run)).join(" and ");
+  const title = series
+    .map(({ runs: [run] }, index) => (index === 0 ? datapathTitle(run) : inSentence(datapathTitle(run))))
+    .join(" and ");
+  const isProven = runs.every(({ verdict }) => verdict === "confirmed");
+  const proof = [datapathSection(series), featureSection(series), checkSection(runs)];
+  const numbers = [throughputSection(series), latencySection(series)];
   const body = html`<header>
       <h1>${title}</h1>
-      <p class="lead">${labTitle(first)}. ${first.nodes.length} nodes, kernel ${first.kernel}, ${day(first.time)}.</p>
+      <p class="lead">
+        ${capitalised(labTitle(first))}. ${first.nodes.length} nodes, kernel ${first.kernel}, ${day(first.time)}.
+      </p>
       <ul class="verdicts">
         ${runs.map(verdictItem)}
       </ul>
     </header>
     <main>
-      ${comparisonSection(comparison)} ${throughputSection(series)} ${latencySection(series)} ${datapathSection(series)}
-      ${featureSection(series)} ${checkSection(runs)} ${conditionSection(runs)} ${repeatSection(runs)}
+      ${comparisonSection(comparison)} ${isProven ? [numbers, proof] : [proof, numbers]} ${conditionSection(runs)}
+      ${repeatSection(runs)}
     </main>
     <footer>
       <p>
@@ -168,7 +174,16 @@ function comparisonSection(comparison: Parameters<typeof reportHtml>[1]): Markup
 }
 
 function sentence(words: string): string {
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
+  return `${capitalised(words)}.`;
+}
+
+function capitalised(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}`;
+}
+
+/** A title as it stands within a sentence: `native routing`, but still `VXLAN`. */
+function inSentence(title: string): string {
+  return title.startsWith("Native") ? title.toLowerCase() : title;
 }
 
 const nodeColour = "var(--node)";
@@ -243,7 +258,7 @@ function throughputSection(series: readonly Series[]): Markup | undefined {
 }
 
 function throughputTable(run: Run, streams: readonly number[], isOneOfMany: boolean): Markup | undefined {
-  const rows = streams.flatMap((number) => {
+  const rows = streams.flatMap((number): Cell[][] => {
     const key = String(number);
     const measured = paths.flatMap((path) => {
       const figures = run.throughput[path]?.[key];
@@ -262,17 +277,28 @@ function throughputTable(run: Run, streams: readonly number[], isOneOfMany: bool
         ],
       ];
     });
-    const ratio = ratioWithInterval(run.ratio[key], run.ratioConfidence?.[key]);
-    return measured.length === 0
-      ? []
-      : [...measured, [`${streamsName(number)}, pod ÷ node`, html`<strong>${ratio}</strong>`]];
+    const [ratio, confidence] = [run.ratio[key], run.ratioConfidence?.[key]];
+    const interval =
+      confidence === undefined ? none : `${confidence.lower.toFixed(2)} – ${confidence.upper.toFixed(2)}`;
+    return measured.length === 0 || ratio === undefined
+      ? measured
+      : [
+          ...measured,
+          [
+            `${streamsName(number)}, pod ÷ node`,
+            html`<strong>${ratio.toFixed(2)}</strong>`,
+            "",
+            html`<strong>${interval}</strong>`,
+            ...Array.from({ length: 4 }, () => ""),
+          ],
+        ];
   });
   if (rows.length === 0) return undefined;
   const which = isOneOfMany ? ` (${run.id})` : "";
   const numbers = [
     "Gbit/s, median",
     "min – max",
-    "95 % of mean",
+    "95 % interval",
     "variation",
     "retransmits",
     "CPU % send / receive",
@@ -281,7 +307,7 @@ function throughputTable(run: Run, streams: readonly number[], isOneOfMany: bool
   return table(
     `${datapathTitle(run)}${which}: TCP`,
     [{ text: "Path" }, ...numbers.map((text) => ({ text, isNumber: true }))],
-    rows.map((row) => (row.length === 2 ? [...row, "", "", "", "", "", ""] : row)),
+    rows,
   );
 }
 
@@ -396,17 +422,22 @@ function latencySection(series: readonly Series[]): Markup | undefined {
 }
 
 function datapathSection(series: readonly Series[]): Markup | undefined {
-  const diagrams = series.flatMap(({ runs: [run] }, index) => {
-    const path = pathDiagram(run, `path-${index}`);
-    const packet = packetDiagram(run, `packet-${index}`);
-    if (path === undefined && packet === undefined) return [];
-    return [
-      html`<figure>
-        <figcaption>${datapathTitle(run)}</figcaption>
-        ${path}${packet}
-      </figure>`,
-    ];
-  });
+  const figure = (title: string, drawing: Markup | undefined): Markup[] =>
+    drawing === undefined
+      ? []
+      : [
+          html`<figure>
+            <figcaption>${title}</figcaption>
+            ${drawing}
+          </figure>`,
+        ];
+  // Ways beside ways and packets beside packets, so that two datapaths compare at a glance.
+  const diagrams = [
+    ...series.flatMap(({ runs: [run] }, index) => figure(datapathTitle(run), pathDiagram(run, `path-${index}`))),
+    ...series.flatMap(({ runs: [run] }, index) =>
+      figure(`${datapathTitle(run)}: on the wire`, packetDiagram(run, `packet-${index}`)),
+    ),
+  ];
   return section("datapaths", "The datapath as found", [
     diagrams.length === 0 ? undefined : html`<div class="grid">${diagrams}</div>`,
   ]);

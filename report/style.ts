@@ -54,7 +54,7 @@ caption { text-align: left; font-weight: 600; padding: .2rem 0 .4rem; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--rule); }
 th:last-child, td:last-child { padding-right: .2rem; }
 thead th { color: var(--muted); font-weight: 500; vertical-align: bottom; }
-tbody th { font-weight: 400; }
+tbody th { font-weight: 400; position: sticky; left: 0; background: var(--background); min-width: 7.75rem; }
 .number { text-align: right; white-space: nowrap; }
 details { margin: .75rem 0; }
 summary { cursor: pointer; padding: .3rem 0; }
@@ -72,7 +72,8 @@ pre { background: var(--surface); border: 1px solid var(--rule); border-radius: 
 .inner { fill: var(--inner); }
 .payload { fill: var(--payload); }
 .box rect { fill: none; stroke: var(--muted); stroke-width: 1.25; }
-.box.held rect { stroke: var(--held); }
+.box { color: var(--text); }
+.box.held rect { stroke: var(--held); stroke-width: 1.75; }
 .box.failed rect { stroke: var(--failed); stroke-width: 2.5; }
 .box.failed text { fill: var(--failed); }
 .box.unknown rect { stroke: var(--unknown); stroke-dasharray: 2 2; }
@@ -80,5 +81,6 @@ pre { background: var(--surface); border: 1px solid var(--rule); border-radius: 
 .box.absent text { fill: var(--muted); }
 .flow { stroke: var(--muted); stroke-width: 1.25; }
 .wire { fill: none; stroke: var(--text); stroke-width: 2.5; }
+@media (max-width: 40rem) { table { font-size: .85rem; } th, td { padding-right: .7rem; } dl div { grid-template-columns: 1fr; gap: 0; } }
 @media print { body { max-width: none; } figure { break-inside: avoid; } }
 `;

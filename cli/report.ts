@@ -1,0 +1,105 @@
+import { mkdir, rename, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { compareRuns, ComparisonRefused, type Comparison } from "../datapath/comparison.ts";
+import { datapathName } from "../datapath/run-words.ts";
+import type { Run } from "../datapath/run.ts";
+import { reportHtml } from "../report/html.ts";
+import { reportMarkdown } from "../report/markdown.ts";
+import { readRun, readRuns, type KeptRun } from "../report/run-file.ts";
+import { comparisonText, summary } from "../report/terminal.ts";
+
+/** What to report on, and where to. */
+export interface ReportOptions {
+  /** Run files; none: the newest run of each datapath of the stack that was measured last. */
+  readonly files: readonly string[];
+  readonly runsFolder: string;
+  /** Folder of report.html and report.md. */
+  readonly outputFolder: string;
+  readonly colour: boolean;
+  /** Width of the terminal in characters. */
+  readonly columns: number;
+  readonly json: boolean;
+  /** Results, on standard output. */
+  readonly print: (text: string) => void;
+  /** A line for a person, on standard error. */
+  readonly log: (line: string) => void;
+}
+
+/** What may be said of the first two datapaths among runs; undefined for runs of a single datapath. */
+export type Outcome = Comparison | { readonly refused: readonly string[] } | undefined;
+
+/**
+ * Writes the report of kept runs as HTML and Markdown and prints it for the terminal, or as JSON.
+ * @returns the file of the HTML page
+ * @throws where there is no run, or a named file is none; a comparison that is refused is in the report with its reasons
+ */
+export async function report(options: ReportOptions): Promise<string> {
+  const { files, runsFolder, outputFolder, log, print } = options;
+  const kept =
+    files.length > 0 ? await Promise.all(files.map(readRun)) : newestOfEachDatapath(await readRuns(runsFolder, log));
+  const [first, ...others] = kept.map(({ run }) => run);
+  if (first === undefined) throw new Error(`There is no run in ${runsFolder} yet. Measure one: npm run lab`);
+  const runs: [Run, ...Run[]] = [first, ...others];
+  const outcome = outcomeOf(runs);
+  const page = path.join(outputFolder, "report.html");
+  await mkdir(outputFolder, { recursive: true });
+  await writeWhole(page, reportHtml(runs, outcome));
+  await writeWhole(path.join(outputFolder, "report.md"), reportMarkdown(runs, outcome));
+  print(
+    options.json ? `${JSON.stringify(jsonOf(outcome, page, kept), undefined, 2)}\n` : textOf(kept, outcome, options),
+  );
+  log(`Report: ${page} (and report.md beside it, for a pull request)`);
+  return page;
+}
+
+/** The newest run of each datapath, of the stack of the newest run: the oldest of them first. */
+export function newestOfEachDatapath(newestFirst: readonly KeptRun[]): KeptRun[] {
+  const stack = newestFirst[0]?.run.lab.stack;
+  const newest = new Map<string, KeptRun>();
+  for (const kept of newestFirst) {
+    const name = datapathName(kept.run);
+    if (kept.run.lab.stack === stack && !newest.has(name)) newest.set(name, kept);
+  }
+  return [...newest.values()].toReversed();
+}
+
+/** Compares the first two datapaths, each by all its runs; two runs of one datapath are compared with each other. */
+export function outcomeOf(runs: readonly Run[]): Outcome {
+  const names = [...new Set(runs.map(datapathName))];
+  const sides =
+    names.length === 1
+      ? [runs.slice(0, 1), runs.slice(1)]
+      : names.slice(0, 2).map((name) => runs.filter((run) => datapathName(run) === name));
+  const [a = [], b = []] = sides;
+  if (b.length === 0) return undefined;
+  try {
+    return compareRuns(a, b);
+  } catch (error) {
+    if (error instanceof ComparisonRefused) return { refused: error.reasons };
+    throw error;
+  }
+}
+
+function textOf(kept: readonly KeptRun[], outcome: Outcome, { colour, columns }: ReportOptions): string {
+  const summaries = kept.map(({ run, file }) => summary(run, { colour, columns, file }));
+  const compared =
+    outcome === undefined
+      ? []
+      : "refused" in outcome
+        ? [`Not comparable:\n${outcome.refused.map((reason) => `- ${reason}`).join("\n")}\n`]
+        : [comparisonText(outcome, { colour, columns })];
+  return [...summaries, ...compared].join("\n");
+}
+
+function jsonOf(outcome: Outcome, page: string, kept: readonly KeptRun[]): unknown {
+  const runs = kept.map(({ file, run: { id, verdict, datapath } }) => ({ file, id, verdict, datapath }));
+  if (outcome === undefined) return { page, runs };
+  if ("refused" in outcome) return { page, runs, refused: outcome.refused };
+  const { a, b, differences, caveats } = outcome;
+  return { page, runs, comparison: { a: a.label, b: b.label, differences, caveats } };
+}
+
+async function writeWhole(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.partial`, text);
+  await rename(`${file}.partial`, file);
+}
