@@ -1,0 +1,17 @@
+import type { LabConfig } from "./config/index.ts";
+import type { Machines } from "./config/machines.ts";
+
+/** Number of nodes. */
+export function nodeCount(machines: Machines): number {
+  return machines.count;
+}
+
+/** The network that the lab makes for its nodes; nothing where the nodes have addresses of their own already. */
+export function nodeNetwork(machines: Machines): string | undefined {
+  return machines.network;
+}
+
+/** MTU of the network between the nodes, in bytes: what the datapath says of it, else the machines'. */
+export function underlayMtuBytes({ machines, datapath }: Pick<LabConfig, "machines" | "datapath">): number {
+  return datapath.mtuBytes ?? machines.mtuBytes;
+}
