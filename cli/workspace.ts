@@ -99,7 +99,7 @@ async function releaseAbandonedLock(
   log: (line: string) => void,
 ): Promise<void> {
   const folder = path.join(state, ".pulumi", "locks", "organization", projectName, stack.name);
-  const files = existsSync(folder) ? await readdir(folder) : [];
+  const files = (existsSync(folder) ? await readdir(folder) : []).filter((name) => name.endsWith(".json"));
   if (files.length === 0) return;
   for (const file of files) {
     const owner = lock.parse(JSON.parse(await readFile(path.join(folder, file), "utf8")));
