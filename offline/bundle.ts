@@ -1,16 +1,20 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
 const sourceFolder = path.join(import.meta.dirname, "providers");
+/** What the stand-in for `kubernetes` builds Helm with, and from. */
+const kubernetesFolder = path.join(import.meta.dirname, "kubernetes");
 
 /** A hash of everything that the stand-in providers are built from and run with. */
 export function bundleHash(): string {
   const hash = createHash("sha256").update(`${process.execPath} ${process.version}\n`);
-  const files = readdirSync(sourceFolder, { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts"))
-    .sort()
-    .map((name) => path.join(sourceFolder, name));
+  const files = [sourceFolder, kubernetesFolder].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter((name) => /\.(ts|go|mod|sum)$/.test(name))
+      .sort()
+      .map((name) => path.join(folder, name)),
+  );
   for (const file of [...files, import.meta.filename, path.join(import.meta.dirname, "..", "package-lock.json")]) {
     hash
       .update(`${path.relative(sourceFolder, file)}\n`)
@@ -41,10 +45,12 @@ export async function buildProviders(folder: string, versions: Record<string, st
     format: "cjs",
     target: "node20",
     minify: true,
+    define: { "import.meta.dirname": "__dirname" },
     // ssh2 works without its native parts.
     external: ["*.node", "cpu-features"],
     logLevel: "error",
   });
+  cpSync(path.join(kubernetesFolder, "helm"), path.join(draft, "helm-module"), { recursive: true });
   for (const [name, version] of Object.entries(versions)) {
     const launcher = [
       "#!/bin/sh",

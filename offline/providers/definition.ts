@@ -45,10 +45,14 @@ export interface UpdateRequest {
  * secret. An operation fails by throwing an error whose message is for the user.
  */
 export interface ResourceHandler {
-  /** Completes the inputs with defaults and refuses wrong ones. */
-  check?(inputs: PropertyMap, operation: Operation): CheckResult;
-  /** Whether a change of this top-level input can't be made in place. */
-  replacesOn(property: string): boolean;
+  /** Completes the inputs with defaults and refuses wrong ones. `oldInputs` are those of the last update; empty before it. */
+  check?(inputs: PropertyMap, operation: Operation, oldInputs: PropertyMap): CheckResult | Promise<CheckResult>;
+  /** Whether a change in this top-level input, at this path in it, can't be made in place under this configuration. */
+  replacesOn(property: string, path: string, inputs: PropertyMap, configuration?: PropertyMap): boolean;
+  /** The type has an input `version` of its own, which otherwise belongs to the engine. */
+  hasVersion?: boolean;
+  /** Whether a replacement must wait until the old resource is deleted; not, without it. */
+  deletesBeforeReplace?: (oldInputs: PropertyMap, inputs: PropertyMap) => boolean;
   create(inputs: PropertyMap, operation: Operation): Promise<CreatedResource>;
   update?(request: UpdateRequest, operation: Operation): Promise<PropertyMap>;
   delete?(request: Omit<UpdateRequest, "inputs">, operation: Operation): Promise<void>;
@@ -56,8 +60,29 @@ export interface ResourceHandler {
   read?(request: UpdateRequest, operation: Operation): Promise<{ state: PropertyMap; inputs: PropertyMap } | null>;
 }
 
+/**
+ * Thrown by `create`, `update` or `read` when the resource is there but not as it should be: the engine keeps it in the
+ * state, reports the reasons, and the next update goes on from there.
+ */
+export class InitializationFailure extends Error {
+  readonly id: string;
+  readonly outputs: PropertyMap;
+  readonly inputs: PropertyMap;
+
+  constructor(message: string, resource: { id: string; outputs: PropertyMap; inputs: PropertyMap }) {
+    super(message);
+    this.id = resource.id;
+    this.outputs = resource.outputs;
+    this.inputs = resource.inputs;
+  }
+}
+
 /** A provider: its resource types and functions by their tokens, such as `command:local:Command`. */
 export interface ProviderDefinition {
   resources: Record<string, ResourceHandler>;
+  /** For types that are too many to list: the handler of one that is not in `resources`. */
+  otherResource?(type: string): ResourceHandler | undefined;
+  /** The configuration's keys whose changes replace the provider and with it all of its resources; none, without it. */
+  configurationReplaces?(oldConfiguration: PropertyMap, configuration: PropertyMap): string[];
   functions?: Record<string, (inputs: PropertyMap, operation: Operation) => Promise<PropertyMap>>;
 }

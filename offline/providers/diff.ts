@@ -16,12 +16,18 @@ export function topLevelProperty(path: string): string {
 
 /**
  * The properties in which the inputs differ, in order of their names. Null and absent are the same; becoming secret is a
- * change; assets are compared by their hash, as the engine does. `version` and names that begin with two underscores
- * belong to the engine and are left out (pulumi-go-provider, infer.diff).
+ * change; assets are compared by their hash, as the engine does. Names that begin with two underscores belong to the engine
+ * and are left out, and so is `version` unless the resource type has such an input (pulumi-go-provider, infer.diff).
  */
-export function changedProperties(oldInputs: PropertyMap, newInputs: PropertyMap): PropertyChange[] {
+export function changedProperties(
+  oldInputs: PropertyMap,
+  newInputs: PropertyMap,
+  { hasVersion = false } = {},
+): PropertyChange[] {
   const own = (inputs: PropertyMap): PropertyMap =>
-    Object.fromEntries(Object.entries(inputs).filter(([name]) => name !== "version" && !name.startsWith("__")));
+    Object.fromEntries(
+      Object.entries(inputs).filter(([name]) => (hasVersion || name !== "version") && !name.startsWith("__")),
+    );
   return changesOfMaps("", own(oldInputs), own(newInputs));
 }
 

@@ -1,4 +1,5 @@
 import * as grpc from "@grpc/grpc-js";
+import { Any } from "google-protobuf/google/protobuf/any_pb.js";
 import { Empty } from "google-protobuf/google/protobuf/empty_pb.js";
 import { Struct } from "google-protobuf/google/protobuf/struct_pb.js";
 import engineRpc from "@pulumi/pulumi/proto/engine_grpc_pb.js";
@@ -6,7 +7,15 @@ import engineMessages from "@pulumi/pulumi/proto/engine_pb.js";
 import pluginMessages from "@pulumi/pulumi/proto/plugin_pb.js";
 import providerRpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import messages from "@pulumi/pulumi/proto/provider_pb.js";
-import type { CheckResult, Operation, ProviderDefinition, ResourceHandler, Severity } from "./definition.ts";
+import statusMessages from "@pulumi/pulumi/proto/status_pb.js";
+import {
+  InitializationFailure,
+  type CheckResult,
+  type Operation,
+  type ProviderDefinition,
+  type ResourceHandler,
+  type Severity,
+} from "./definition.ts";
 import { changedProperties, topLevelProperty, type ChangeKind } from "./diff.ts";
 import type { PropertyMap } from "./properties.ts";
 
@@ -109,17 +118,21 @@ class ProviderService {
       checkConfig: this.#unary((request: messages.CheckRequest) =>
         new messages.CheckResponse().setInputs(request.getNews()),
       ),
-      // A changed provider configuration never replaces the resources under it.
-      diffConfig: this.#unary((request: messages.DiffRequest) => diffResponse(request, () => false)),
+      diffConfig: this.#unary((request: messages.DiffRequest) => {
+        const oldConfiguration = fromStruct(request.getOldInputs() ?? request.getOlds());
+        const configuration = fromStruct(request.getNews());
+        const replaces = this.#definition.configurationReplaces?.(oldConfiguration, configuration) ?? [];
+        return diffResponse(request, configuration, { replacesOn: (property) => replaces.includes(property) });
+      }),
       configure: this.#unary((request: messages.ConfigureRequest) => {
         this.#configuration = fromStruct(request.getArgs());
         return new messages.ConfigureResponse().setAcceptsecrets(true).setSupportspreview(true);
       }),
-      check: this.#unary((request: messages.CheckRequest) => {
+      check: this.#operationMethod(async (request: messages.CheckRequest, operation) => {
         const inputs = fromStruct(request.getNews());
         const handler = this.#handler(request.getUrn());
-        const operation = this.#operation(request);
-        const result: CheckResult = handler.check?.(inputs, operation) ?? { inputs, failures: [] };
+        const oldInputs = fromStruct(request.getOlds());
+        const result: CheckResult = (await handler.check?.(inputs, operation, oldInputs)) ?? { inputs, failures: [] };
         const failures = result.failures.map(({ property, reason }) =>
           new messages.CheckFailure().setProperty(property).setReason(reason),
         );
@@ -127,7 +140,11 @@ class ProviderService {
       }),
       diff: this.#unary((request: messages.DiffRequest) => {
         const handler = this.#handler(request.getUrn());
-        return diffResponse(request, (property) => handler.replacesOn(property) || handler.update === undefined);
+        return diffResponse(request, this.#configuration, {
+          replacesOn: (...change) => handler.update === undefined || handler.replacesOn(...change),
+          ...(handler.hasVersion && { hasVersion: true }),
+          ...(handler.deletesBeforeReplace && { deletesBeforeReplace: handler.deletesBeforeReplace }),
+        });
       }),
       create: this.#operationMethod(async (request: messages.CreateRequest, operation) => {
         const handler = this.#handler(request.getUrn());
@@ -174,7 +191,7 @@ class ProviderService {
 
   #handler(urn: string): ResourceHandler {
     const type = typeOfUrn(urn);
-    const handler = this.#definition.resources[type];
+    const handler = this.#definition.resources[type] ?? this.#definition.otherResource?.(type);
     if (handler) return handler;
     throw new Error(
       `the stand-in provider has no resource type ${type}; it offers ${Object.keys(this.#definition.resources).join(", ")}. ` +
@@ -236,7 +253,11 @@ class ProviderService {
       const answered = (async () => handle(call.request))().then(
         (response) => callback(null, response),
         (error: unknown) =>
-          callback({ code: grpc.status.UNKNOWN, details: error instanceof Error ? error.message : String(error) }),
+          callback({
+            code: grpc.status.UNKNOWN,
+            details: error instanceof Error ? error.message : String(error),
+            ...(error instanceof InitializationFailure && { metadata: initializationDetails(error) }),
+          }),
       );
       this.#running.add(answered);
       void answered.finally(() => this.#running.delete(answered));
@@ -244,24 +265,55 @@ class ProviderService {
   }
 }
 
-function diffResponse(request: messages.DiffRequest, replacesOn: (property: string) => boolean): messages.DiffResponse {
+function diffResponse(
+  request: messages.DiffRequest,
+  configuration: PropertyMap,
+  {
+    replacesOn,
+    deletesBeforeReplace,
+    hasVersion = false,
+  }: Pick<ResourceHandler, "replacesOn" | "deletesBeforeReplace" | "hasVersion">,
+): messages.DiffResponse {
   const state = fromStruct(request.getOlds());
   const inputs = withIgnored(fromStruct(request.getNews()), state, request.getIgnorechangesList());
-  const changes = changedProperties(fromStruct(request.getOldInputs() ?? request.getOlds()), inputs);
+  const oldInputs = fromStruct(request.getOldInputs() ?? request.getOlds());
+  const changes = changedProperties(oldInputs, inputs, { hasVersion });
   const response = new messages.DiffResponse().setHasdetaileddiff(true);
   response.setChanges(
     changes.length > 0 ? messages.DiffResponse.DiffChanges.DIFF_SOME : messages.DiffResponse.DiffChanges.DIFF_NONE,
   );
+  const replaced = new Set<string>();
   for (const { path, kind } of changes) {
-    const replaces = replacesOn(topLevelProperty(path));
+    const property = topLevelProperty(path);
+    const replaces = replacesOn(property, path, inputs, configuration);
+    if (replaces) replaced.add(property);
     const detail = new messages.PropertyDiff();
     detail.setKind(replaces ? changeKinds[kind].replace : changeKinds[kind].inPlace);
     detail.setInputdiff(true);
     response.getDetaileddiffMap().set(path, detail);
-    if (replaces) response.addReplaces(path);
-    response.addDiffs(path);
   }
-  return response;
+  response.setDeletebeforereplace(replaced.size > 0 && (deletesBeforeReplace?.(oldInputs, inputs) ?? false));
+  // The details go by path, these two by the properties' names: the progress display shows no other.
+  const changed = new Set(changes.map(({ path }) => topLevelProperty(path)));
+  return response.setDiffsList([...changed]).setReplacesList([...replaced]);
+}
+
+/** The error's details as gRPC carries them, where the engine looks for what is there of the resource. */
+function initializationDetails(failure: InitializationFailure): grpc.Metadata {
+  const detail = new messages.ErrorResourceInitFailed()
+    .setId(failure.id)
+    .setProperties(toStruct(failure.outputs))
+    .setInputs(toStruct(failure.inputs))
+    .setReasonsList([failure.message]);
+  const details = new Any();
+  details.pack(detail.serializeBinary(), "pulumirpc.ErrorResourceInitFailed");
+  const status = new statusMessages.Status();
+  status.setCode(grpc.status.UNKNOWN);
+  status.setMessage(failure.message);
+  status.addDetails(details);
+  const metadata = new grpc.Metadata();
+  metadata.add("grpc-status-details-bin", Buffer.from(status.serializeBinary()));
+  return metadata;
 }
 
 function withIgnored(inputs: PropertyMap, state: PropertyMap, ignored: string[]): PropertyMap {

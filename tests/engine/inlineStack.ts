@@ -51,9 +51,14 @@ export class InlineStack {
   }
 
   /** What `pulumi up` would do, by operation. */
-  async preview(program: PulumiFn): Promise<Partial<Record<string, number>>> {
-    const { changeSummary } = await this.#stack.preview({ program });
+  async preview(program: PulumiFn, options: UpOptions = {}): Promise<Partial<Record<string, number>>> {
+    const { changeSummary } = await this.#stack.preview({ program, ...options });
     return changeSummary;
+  }
+
+  /** Reads every resource anew into the state. */
+  async refresh(options: UpOptions = {}): Promise<void> {
+    await this.#stack.refresh(options);
   }
 
   async destroy(): Promise<void> {
