@@ -5,7 +5,7 @@ import { factorBetween, ratiosByRound, summarise, type Factor } from "./statisti
 
 /** One side of a comparison: every run of one datapath. */
 export interface Side {
-  /** The datapath's name; the run's id where both sides have the same datapath. */
+  /** The datapath's name; with the run's time where both sides have the same datapath. */
   readonly label: string;
   readonly runs: readonly Run[];
 }
@@ -65,8 +65,8 @@ export function compareRuns(a: readonly Run[], b: readonly Run[]): Comparison {
 
   const names = [datapathName(firstOfA), datapathName(firstOfB)] as const;
   const isSame = names[0] === names[1];
-  const sideA = { label: isSame ? `${names[0]} (${firstOfA.id})` : names[0], runs: a };
-  const sideB = { label: isSame ? `${names[1]} (${firstOfB.id})` : names[1], runs: b };
+  const sideA = { label: isSame ? `${names[0]} of ${minute(firstOfA)}` : names[0], runs: a };
+  const sideB = { label: isSame ? `${names[1]} of ${minute(firstOfB)}` : names[1], runs: b };
 
   const streams = firstOfA.conditions.settings.streams.toSorted((one, other) => one - other);
   const differences = [
@@ -75,6 +75,11 @@ export function compareRuns(a: readonly Run[], b: readonly Run[]): Comparison {
     ...paths.flatMap((path) => latencyDifference(sideA, sideB, path)),
   ];
   return { a: sideA, b: sideB, differences, caveats: caveats(sideA, sideB, differences) };
+}
+
+/** `2026-11-23 09:00` */
+function minute({ time }: Run): string {
+  return time.slice(0, 16).replace("T", " ");
 }
 
 function refusals(a: readonly Run[], b: readonly Run[]): string[] {

@@ -84,7 +84,7 @@ export function reportHtml(
         counted and are in no figure. CPU is iperf3&#39;s own count, in percent of one core.
       </p>
     </footer>`;
-  return `<!doctype html>
+  return `<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -127,7 +127,7 @@ type Cell = string | Markup;
 function table(caption: string, headings: readonly Heading[], rows: readonly (readonly Cell[])[]): Markup {
   const alignment = (index: number): Markup | undefined =>
     headings[index]?.isNumber === true ? html` class="number"` : undefined;
-  return html`<div class="scroll" role="region" aria-label="${caption}" tabindex="0">
+  return html`<div class="scroll" role="group" aria-label="${caption}" tabindex="0">
     <table>
       <caption>
         ${caption}
@@ -557,7 +557,7 @@ function conditionSection(runs: readonly [Run, ...Run[]]): Markup | undefined {
 
 function repeatSection(runs: readonly Run[]): Markup | undefined {
   return section("repeat", "How to repeat it", [
-    html`<pre tabindex="0" role="region" aria-label="Commands"><code>${repeatCommands(runs).join("\n")}</code></pre>`,
+    html`<pre tabindex="0" role="group" aria-label="Commands"><code>${repeatCommands(runs).join("\n")}</code></pre>`,
   ]);
 }
 

@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { HtmlValidate } from "html-validate";
+import { compareRuns } from "../../datapath/comparison.ts";
+import { wireOf } from "../../datapath/run-words.ts";
+import { foundPathMtu, headersOf, packetBudget } from "../../report/diagram.ts";
+import { reportHtml } from "../../report/html.ts";
+import { html } from "../../report/markup.ts";
+import { contradictedRun, madeRun, withFailedSample } from "../made-runs.ts";
+import { all, parsePage, textOf, texts } from "./dom.ts";
+
+const vxlan = madeRun();
+const native = madeRun({ mode: "native", seed: 3, startedAt: "2026-11-23T09:05:00.000Z" });
+const both = reportHtml([vxlan, native], compareRuns([vxlan], [native]));
+const wrong = reportHtml([contradictedRun()]);
+
+const validator = new HtmlValidate({
+  extends: ["html-validate:recommended"],
+  rules: {
+    // The page writes void elements as HTML, SVG's as XML; blanks at line ends come from the templates.
+    "void-style": "off",
+    "no-trailing-whitespace": "off",
+    "long-title": ["error", { maxlength: 120 }],
+  },
+});
+
+describe("reportHtml", () => {
+  for (const [name, page] of Object.entries({
+    "two compared runs": both,
+    "a contradicted run": wrong,
+    "a run with a failed sample": reportHtml([withFailedSample(vxlan)]),
+    "three datapaths, the comparison refused": reportHtml([vxlan, native, madeRun({ mode: "geneve" })], {
+      refused: ["the kernel differs"],
+    }),
+  })) {
+    it(`is valid HTML for ${name}`, async () => {
+      const { results } = await validator.validateString(page);
+      const messages = results.flatMap((result) =>
+        result.messages.map(({ line, ruleId, message }) => `${line}: ${ruleId}: ${message}`),
+      );
+      assert.deepEqual(messages, []);
+    });
+
+    it(`refers to nothing outside itself for ${name}`, () => {
+      assert.equal(/<script|<link|<img|@import|url\(|\b(?:src|href)=|https?:/.exec(page), null);
+    });
+  }
+
+  it("starts with what was proven and what the numbers allow to say", () => {
+    assert.deepEqual(texts(both, "h1"), ["VXLAN over UDP 8472 and native routing"]);
+    assert.deepEqual(texts(both, ".verdicts li"), [
+      "confirmed VXLAN over UDP 8472: all 33 checks on 3 nodes hold",
+      "confirmed Native routing: all 33 checks on 3 nodes hold",
+    ]);
+    assert.match(texts(both, ".headline")[0] ?? "", /^Native is faster than vxlan by 1\d % ± \d \(1 stream\); beside/);
+    assert.deepEqual(texts(both, "h2"), [
+      "What the numbers allow to say",
+      "Throughput",
+      "Latency",
+      "The datapath as found",
+      "Requested and in effect",
+      "Checks",
+      "Conditions",
+      "How to repeat it",
+    ]);
+    assert.deepEqual(texts(both, "pre"), ["npm run lab -- compare --stack local --datapaths vxlan,native"]);
+  });
+
+  it("draws every sample, and the nodes' median beside the pods'", () => {
+    const plots = all(parsePage(both), "svg.plot");
+    // Two datapaths, pods and nodes, five rounds; then a hundred round trips of each.
+    assert.deepEqual(
+      plots.map((plot) => all(plot, "circle").length),
+      [20, 20, 400, 400],
+    );
+    for (const plot of plots) {
+      assert.equal(all(plot, "[stroke-dasharray] line").length, 2);
+      assert.match(textOf(plot.querySelector("desc")), /^vxlan pods: median [\d.]+, \d+ samples from /);
+    }
+  });
+
+  it("names every drawing for those who don't see it", () => {
+    const page = parsePage(both);
+    const drawings = all(page, "figure svg");
+    assert.equal(drawings.length, 8);
+    for (const drawing of drawings) {
+      const ids = (drawing.getAttribute("aria-labelledby") ?? "").split(" ");
+      const named = ids.map((id) => textOf(page.getElementById(id)));
+      assert.ok(named.length === 2 && named.every((text) => text.length > 10), ids.join());
+    }
+    const ids = all(page, "[id]").map((element) => element.getAttribute("id"));
+    assert.equal(new Set(ids).size, ids.length);
+  });
+
+  it("puts the proof before the numbers where a check fails, failures first and open", () => {
+    assert.deepEqual(texts(wrong, "h2").slice(0, 4), [
+      "The datapath as found",
+      "Requested and in effect",
+      "Checks",
+      "Throughput",
+    ]);
+    const [shown = "", folded = ""] = texts(wrong, "[aria-labelledby=checks] table");
+    assert.match(shown, /node-3 link cilium_vxlan ?absent ?vxlan, UDP 8472, up ?fails/);
+    assert.ok(shown.indexOf("fails") < shown.indexOf("not judged"));
+    assert.equal(folded.includes("fails"), false);
+    assert.equal(texts(wrong, "details").length, 1);
+    assert.ok(texts(wrong, "svg .failed .mono").includes("expected: absent"));
+    assert.ok(texts(wrong, "section p").includes("Nothing was measured: this is not the datapath that was asked for."));
+  });
+
+  it("names failed samples with their reason", () => {
+    const page = reportHtml([withFailedSample(vxlan)]);
+    assert.ok(texts(page, "h3").includes("Failed samples"));
+    assert.ok(page.includes("iperf3: unable to connect to server: Connection refused"));
+  });
+
+  it("escapes what runs say", () => {
+    const [first, ...others] = vxlan.checks;
+    assert.ok(first);
+    const evil = '<script>alert("x")</script>';
+    const page = reportHtml([{ ...vxlan, checks: [{ ...first, found: evil, ok: false }, ...others], kernel: evil }]);
+    assert.equal(page.includes("<script"), false);
+    assert.ok(page.includes("&lt;script&gt;alert(&quot;x&quot;)"));
+  });
+});
+
+describe("the packet diagram", () => {
+  it("counts what a tunnel adds, header by header", () => {
+    const wire = wireOf(vxlan);
+    assert.ok(wire);
+    assert.deepEqual(
+      headersOf(wire).map(({ name, bytes, kind }) => `${kind} ${name} ${bytes}`),
+      [
+        "outer Ethernet 14",
+        "outer IPv4 20",
+        "outer UDP 8",
+        "outer VXLAN 8",
+        "inner Ethernet 14",
+        "inner IPv4 20",
+        "inner TCP 20",
+      ],
+    );
+    assert.deepEqual(packetBudget(wire, 1450), { frameBytes: 1514, overheadBytes: 50, payloadBytes: 1410 });
+  });
+
+  it("adds nothing to a native packet, and both frames fill the same NIC", () => {
+    const wire = wireOf(native);
+    assert.ok(wire);
+    assert.deepEqual(packetBudget(wire, 1500), { frameBytes: 1514, overheadBytes: 0, payloadBytes: 1460 });
+  });
+
+  it("goes by the path MTU that was found, the smallest of all", () => {
+    assert.equal(foundPathMtu(vxlan), 1450);
+    const [first] = vxlan.checks.filter(({ name }) => name.startsWith("path MTU"));
+    assert.ok(first);
+    assert.equal(foundPathMtu({ checks: [...vxlan.checks, { ...first, found: "1422 bytes", ok: false }] }), 1422);
+    assert.equal(foundPathMtu({ checks: [{ ...first, found: "no packet passes" }] }), undefined);
+  });
+
+  it("is drawn to scale", () => {
+    const page = parsePage(both);
+    const widths = (selector: string): number[] => all(page, selector).map((bar) => Number(bar.getAttribute("width")));
+    const outer = widths("#packet-0-title ~ rect.outer");
+    const payload = widths("#packet-0-title ~ rect.payload");
+    assert.equal(outer.length, 4);
+    const sum = outer.reduce((all, one) => all + one, 0);
+    assert.ok(Math.abs(sum / (payload[0] ?? 1) - 50 / 1410) < 0.002, `${sum} of ${payload[0] ?? 0}`);
+  });
+});
+
+describe("html", () => {
+  it("escapes text, also in attributes, and nothing twice", () => {
+    const part = html`<b title="${'a"b'}">${"<&>"}</b>`;
+    assert.equal(html`<p>${[part, undefined, 3]}</p>`.text, '<p><b title="a&quot;b">&lt;&amp;&gt;</b>3</p>');
+  });
+});

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { compareRuns } from "../../datapath/comparison.ts";
+import { reportMarkdown } from "../../report/markdown.ts";
+import { contradictedRun, madeRun } from "../made-runs.ts";
+
+const vxlan = madeRun();
+const native = madeRun({ mode: "native", seed: 3 });
+const both = reportMarkdown([vxlan, native], compareRuns([vxlan], [native]));
+
+describe("reportMarkdown", () => {
+  it("starts with the verdicts and what the numbers allow to say", () => {
+    assert.match(
+      both,
+      /^## Datapath Lab\n\n- \*\*confirmed\*\* VXLAN over UDP 8472: all 33 checks on 3 nodes hold\n- \*\*confirmed\*\* Native routing: [^\n]+\n\n\*\*native is faster than vxlan by 1\d % ± \d \(1 stream\); beside/,
+    );
+    assert.match(both, /^\| 1 stream, pod ÷ node \| 0\.8\d \(0\.8\d – 0\.8\d\) \|/m);
+    assert.match(both, /\n```sh\nnpm run lab -- compare --stack local --datapaths vxlan,native\n```\n$/);
+  });
+
+  it("gives every row of a table as many cells as its head", () => {
+    for (const table of both.split("\n\n").filter((block) => block.startsWith("|"))) {
+      const cells = table.split("\n").map((line) => line.split("|").length);
+      assert.equal(new Set(cells).size, 1, table);
+    }
+  });
+
+  it("shows each check that does not hold, failures first", () => {
+    const text = reportMarkdown([contradictedRun()]);
+    assert.match(text, /^- \*\*contradicted\*\* Native routing: 3 of 33 checks/m);
+    assert.ok(text.includes("| node-3 | link cilium\\_vxlan | absent | vxlan, UDP 8472, up | fails |"), text);
+    assert.ok(text.indexOf("| fails |") < text.indexOf("| not judged |"));
+  });
+
+  it("says why runs are not comparable", () => {
+    assert.ok(
+      reportMarkdown([vxlan, native], { refused: ["the kernel differs"] }).includes("Not comparable:\n- the kernel"),
+    );
+  });
+
+  it("lets no value break out of its cell", () => {
+    const [check] = vxlan.checks;
+    assert.ok(check);
+    const text = reportMarkdown([{ ...vxlan, checks: [{ ...check, found: "a | b\n<b>", ok: false }] }]);
+    assert.ok(text.includes(String.raw`| a \| b \<b\> | fails |`), text);
+  });
+});
