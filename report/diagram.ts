@@ -194,8 +194,8 @@ export function pathDiagram(run: Run, id: string): Markup | undefined {
   >
     <title id="${id}-title">The way from a pod on ${first.name} to a pod on ${second.name}, as found</title>
     <desc id="${id}-desc">${summary}. On the wire: ${wireBoxes.join("; ")}.</desc>
-    <text class="name" x="0" y="11">${first.name}</text>
-    <text class="name" x="${width - columnWidth}" y="11">${second.name}</text>
+    <text class="name" x="0" y="11">${shortened(first.name)}</text>
+    <text class="name" x="${width - columnWidth}" y="11">${shortened(second.name)}</text>
     ${drawn}
     <path class="wire" d="M${centres[0] ?? 0},${bottom} V${wireTop - 10} H${centres[1] ?? 0} V${bottom}" />
     ${wireBoxes.map(
@@ -212,8 +212,14 @@ function shownNodes({ nodes, checks }: Run): Run["nodes"] {
   return nodes.filter((node) => chosen.slice(0, 2).includes(node));
 }
 
+/** A node's name as far as there is room for it; the drawing's description has it whole. */
+function shortened(name: string): string {
+  return name.length <= charactersAcross ? name : `${name.slice(0, charactersAcross - 1)}…`;
+}
+
 function wrapped({ lines }: Box): string[] {
-  return lines.flatMap((line) => wrap(line, charactersAcross));
+  const overlong = new RegExp(String.raw`\S{${charactersAcross}}`, "g");
+  return lines.flatMap((line) => wrap(line.replaceAll(overlong, "$& ").trim(), charactersAcross));
 }
 
 function boxHeight(box: Box | undefined): number {
@@ -242,7 +248,7 @@ function boxesOf({ checks }: Run, node: Run["nodes"][number], peer: Run["nodes"]
     own.find(({ name }) => name === `route to ${peer.podCidr}`);
   return [
     { title: "pod", lines: [`eth0, in ${node.podCidr}`], state: "plain" },
-    ...judged(`route to ${peer.podCidr}`, route),
+    ...judged("route", route).map((box) => ({ ...box, lines: [`${peer.podCidr}:`, ...box.lines] })),
     ...(shown.length === 0 && links.length > 0
       ? [{ title: "tunnel device", lines: ["absent"], state: "absent" as const }]
       : shown.flatMap((check) => judged(check.name.replace(/^link /, ""), check))),

@@ -18,7 +18,7 @@ const width = 340;
 const rowHeight = 30;
 const margins = { top: 6, right: 14, bottom: 40 };
 // Text is drawn at 12 px; a character of it is never wider than this.
-const characterWidth = 6.6;
+const characterWidth = 7.3;
 
 // The library's types name the browser's DOM, which this program does not have: what is used of it is parsed.
 const element = z.object({ outerHTML: z.string() });
