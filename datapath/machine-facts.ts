@@ -15,3 +15,11 @@ export function nodeNetwork(machines: Machines): string | undefined {
 export function underlayMtuBytes({ machines, datapath }: Pick<LabConfig, "machines" | "datapath">): number {
   return datapath.mtuBytes ?? machines.mtuBytes;
 }
+
+/** Kinds of machine on which the kernel is told what Cilium would tell it, and Cilium itself never runs. */
+const withoutCilium: readonly string[] = ["namespaces"];
+
+/** Whether Cilium runs on the machines. */
+export function runsCilium({ kind }: Machines): boolean {
+  return !withoutCilium.includes(kind);
+}

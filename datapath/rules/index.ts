@@ -1,5 +1,15 @@
+import { crashRules } from "./crash.ts";
+import { embeddedLabRules } from "./embedded.ts";
+import { fallbackRules } from "./fallback.ts";
 import { networkRules } from "./networks.ts";
+import { routeRules } from "./routes.ts";
 import type { Rule } from "./rule.ts";
 
 /** The one table of everything that the shape of a config can't say. */
-export const rules: readonly Rule[] = [...networkRules];
+export const rules: readonly Rule[] = [
+  ...crashRules,
+  ...fallbackRules,
+  ...routeRules,
+  ...networkRules,
+  ...embeddedLabRules,
+];
