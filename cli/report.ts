@@ -1,6 +1,6 @@
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { compareRuns, ComparisonRefused, type Comparison } from "../datapath/comparison.ts";
+import { compareAll, type Outcome } from "../datapath/comparison.ts";
 import { datapathName } from "../datapath/run-words.ts";
 import type { Run } from "../datapath/run.ts";
 import { reportHtml } from "../report/html.ts";
@@ -25,9 +25,6 @@ export interface ReportOptions {
   readonly log: (line: string) => void;
 }
 
-/** What may be said of the first two datapaths among runs; undefined for runs of a single datapath. */
-export type Outcome = Comparison | { readonly refused: readonly string[] } | undefined;
-
 /**
  * Writes the report of kept runs as HTML and Markdown and prints it for the terminal, or as JSON.
  * @returns the file of the HTML page
@@ -40,13 +37,13 @@ export async function report(options: ReportOptions): Promise<string> {
   const [first, ...others] = kept.map(({ run }) => run);
   if (first === undefined) throw new Error(`There is no run in ${runsFolder} yet. Measure one: npm run lab`);
   const runs: [Run, ...Run[]] = [first, ...others];
-  const outcome = outcomeOf(runs);
+  const outcomes = compareAll(runs);
   const page = path.join(outputFolder, "report.html");
   await mkdir(outputFolder, { recursive: true });
-  await writeWhole(page, reportHtml(runs, outcome));
-  await writeWhole(path.join(outputFolder, "report.md"), reportMarkdown(runs, outcome));
+  await writeWhole(page, reportHtml(runs, outcomes));
+  await writeWhole(path.join(outputFolder, "report.md"), reportMarkdown(runs, outcomes));
   print(
-    options.json ? `${JSON.stringify(jsonOf(outcome, page, kept), undefined, 2)}\n` : textOf(kept, outcome, options),
+    options.json ? `${JSON.stringify(jsonOf(outcomes, page, kept), undefined, 2)}\n` : textOf(kept, outcomes, options),
   );
   log(`Report: ${page} (and report.md beside it, for a pull request)`);
   return page;
@@ -63,40 +60,23 @@ export function newestOfEachDatapath(newestFirst: readonly KeptRun[]): KeptRun[]
   return [...newest.values()].toReversed();
 }
 
-/** Compares the first two datapaths, each by all its runs; two runs of one datapath are compared with each other. */
-export function outcomeOf(runs: readonly Run[]): Outcome {
-  const names = [...new Set(runs.map(datapathName))];
-  const sides =
-    names.length === 1
-      ? [runs.slice(0, 1), runs.slice(1)]
-      : names.slice(0, 2).map((name) => runs.filter((run) => datapathName(run) === name));
-  const [a = [], b = []] = sides;
-  if (b.length === 0) return undefined;
-  try {
-    return compareRuns(a, b);
-  } catch (error) {
-    if (error instanceof ComparisonRefused) return { refused: error.reasons };
-    throw error;
-  }
+function textOf(kept: readonly KeptRun[], outcomes: readonly Outcome[], { colour, columns }: ReportOptions): string {
+  return [
+    ...kept.map(({ run, file }) => summary(run, { colour, columns, file })),
+    ...outcomes.map((outcome) => comparisonText(outcome, { colour, columns })),
+  ].join("\n");
 }
 
-function textOf(kept: readonly KeptRun[], outcome: Outcome, { colour, columns }: ReportOptions): string {
-  const summaries = kept.map(({ run, file }) => summary(run, { colour, columns, file }));
-  const compared =
-    outcome === undefined
-      ? []
-      : "refused" in outcome
-        ? [`Not comparable:\n${outcome.refused.map((reason) => `- ${reason}`).join("\n")}\n`]
-        : [comparisonText(outcome, { colour, columns })];
-  return [...summaries, ...compared].join("\n");
-}
-
-function jsonOf(outcome: Outcome, page: string, kept: readonly KeptRun[]): unknown {
-  const runs = kept.map(({ file, run: { id, verdict, datapath } }) => ({ file, id, verdict, datapath }));
-  if (outcome === undefined) return { page, runs };
-  if ("refused" in outcome) return { page, runs, refused: outcome.refused };
-  const { a, b, differences, caveats } = outcome;
-  return { page, runs, comparison: { a: a.label, b: b.label, differences, caveats } };
+function jsonOf(outcomes: readonly Outcome[], page: string, kept: readonly KeptRun[]): unknown {
+  return {
+    page,
+    runs: kept.map(({ file, run: { id, verdict, datapath } }) => ({ file, id, verdict, datapath })),
+    comparisons: outcomes.map((outcome) => {
+      if ("refused" in outcome) return outcome;
+      const { a, b, differences, caveats } = outcome;
+      return { a: a.label, b: b.label, differences, caveats };
+    }),
+  };
 }
 
 async function writeWhole(file: string, text: string): Promise<void> {

@@ -38,6 +38,15 @@ export interface Comparison {
   readonly caveats: readonly string[];
 }
 
+/** Runs that may not be compared: the names of the datapaths, and why. */
+export interface Refusal {
+  readonly a: string;
+  readonly b: string;
+  readonly refused: readonly string[];
+}
+
+export type Outcome = Comparison | Refusal;
+
 /** Thrown where runs can't be compared. Carries every reason at once. */
 export class ComparisonRefused extends Error {
   readonly reasons: readonly string[];
@@ -75,6 +84,29 @@ export function compareRuns(a: readonly Run[], b: readonly Run[]): Comparison {
     ...paths.flatMap((path) => latencyDifference(sideA, sideB, path)),
   ];
   return { a: sideA, b: sideB, differences, caveats: caveats(sideA, sideB, differences) };
+}
+
+/**
+ * Compares every other datapath among runs with the first, each by all its runs; several runs of a single datapath, the
+ * later ones with the first. Empty for a single run. What may not be compared comes back as a refusal.
+ */
+export function compareAll(runs: readonly Run[]): Outcome[] {
+  const names = [...new Set(runs.map(datapathName))];
+  const [first = [], ...others] =
+    names.length > 1
+      ? names.map((name) => runs.filter((run) => datapathName(run) === name))
+      : runs.length > 1
+        ? [runs.slice(0, 1), runs.slice(1)]
+        : [];
+  return others.map((other) => {
+    try {
+      return compareRuns(first, other);
+    } catch (error) {
+      if (!(error instanceof ComparisonRefused)) throw error;
+      const nameOf = (side: readonly Run[]): string => side.slice(0, 1).map(datapathName).join("");
+      return { a: nameOf(first), b: nameOf(other), refused: error.reasons };
+    }
+  });
 }
 
 /** `2026-11-23 09:00` */

@@ -1,4 +1,4 @@
-import type { Comparison } from "../datapath/comparison.ts";
+import type { Outcome } from "../datapath/comparison.ts";
 import { datapathName, pathName, paths, streamsName } from "../datapath/run-words.ts";
 import type { Check, Path, Run } from "../datapath/run.ts";
 import { summarise } from "../datapath/statistics.ts";
@@ -50,17 +50,14 @@ function seriesOf(runs: readonly Run[]): Series[] {
 /**
  * One self-contained page about runs: no script, no reference to anything outside, readable on a phone and in the dark.
  * @param runs at least one; runs of the same datapath are shown together
- * @param comparison what may be said of two of the datapaths; absent for a single run, or where it was refused
+ * @param outcomes what may be said of two datapaths each, or why nothing may be
  */
-export function reportHtml(
-  runs: readonly [Run, ...Run[]],
-  comparison?: Comparison | { readonly refused: readonly string[] },
-): string {
+export function reportHtml(runs: readonly [Run, ...Run[]], outcomes: readonly Outcome[] = []): string {
   const series = seriesOf(runs);
   const [first] = runs;
-  const title = series
-    .map(({ runs: [run] }, index) => (index === 0 ? datapathTitle(run) : inSentence(datapathTitle(run))))
-    .join(" and ");
+  const title = new Intl.ListFormat("en-GB").format(
+    series.map(({ runs: [run] }, index) => (index === 0 ? datapathTitle(run) : inSentence(datapathTitle(run)))),
+  );
   const isProven = runs.every(({ verdict }) => verdict === "confirmed");
   const proof = [datapathSection(series), featureSection(series), checkSection(runs)];
   const numbers = [throughputSection(series), latencySection(series)];
@@ -74,7 +71,7 @@ export function reportHtml(
       </ul>
     </header>
     <main>
-      ${comparisonSection(comparison)} ${isProven ? [numbers, proof] : [proof, numbers]} ${conditionSection(runs)}
+      ${comparisonSections(outcomes)} ${isProven ? [numbers, proof] : [proof, numbers]} ${conditionSection(runs)}
       ${repeatSection(runs)}
     </main>
     <footer>
@@ -156,17 +153,21 @@ function list(texts: readonly string[]): Markup {
   </ul>`;
 }
 
-function comparisonSection(comparison: Parameters<typeof reportHtml>[1]): Markup | undefined {
-  if (comparison === undefined) return undefined;
+function comparisonSections(outcomes: readonly Outcome[]): (Markup | undefined)[] {
+  const numbered = (id: string, index: number): string => (index === 0 ? id : `${id}-${index + 1}`);
+  return outcomes.map((outcome, index) => comparisonSection(outcome, numbered("comparison", index), outcomes.length));
+}
+
+function comparisonSection(comparison: Outcome, id: string, count: number): Markup | undefined {
   if ("refused" in comparison) {
-    return section("comparison", "Not comparable", [
+    return section(id, count === 1 ? "Not comparable" : `Not comparable: ${comparison.b} and ${comparison.a}`, [
       html`<p>These runs are shown beside each other, but no difference between them means anything:</p>`,
       list(comparison.refused),
     ]);
   }
-  const { differences, caveats } = comparison;
+  const { a, b, differences, caveats } = comparison;
   const [headline, ...others] = differences.filter(({ path }) => path === "podToPod");
-  return section("comparison", "What the numbers allow to say", [
+  return section(id, count === 1 ? "What the numbers allow to say" : `${capitalised(b.label)} against ${a.label}`, [
     headline === undefined ? undefined : html`<p class="headline">${sentence(headline.words)}</p>`,
     others.length === 0 ? undefined : list(others.map(({ words }) => sentence(words))),
     ...caveats.map((caveat) => html`<p class="note">${caveat}</p>`),
@@ -431,15 +432,16 @@ function datapathSection(series: readonly Series[]): Markup | undefined {
             ${drawing}
           </figure>`,
         ];
-  // Ways beside ways and packets beside packets, so that two datapaths compare at a glance.
-  const diagrams = [
-    ...series.flatMap(({ runs: [run] }, index) => figure(datapathTitle(run), pathDiagram(run, `path-${index}`))),
-    ...series.flatMap(({ runs: [run] }, index) =>
-      figure(`${datapathTitle(run)}: on the wire`, packetDiagram(run, `packet-${index}`)),
-    ),
-  ];
+  const ways = series.flatMap(({ runs: [run] }, index) =>
+    figure(datapathTitle(run), pathDiagram(run, `path-${index}`)),
+  );
+  const packets = series.flatMap(({ runs: [run] }, index) =>
+    figure(`${datapathTitle(run)}: on the wire`, packetDiagram(run, `packet-${index}`)),
+  );
+  // Ways beside ways and packets beside packets, so that datapaths compare at a glance; a single one's beside each other.
+  const grids = series.length === 1 ? [[...ways, ...packets]] : [ways, packets];
   return section("datapaths", "The datapath as found", [
-    diagrams.length === 0 ? undefined : html`<div class="grid">${diagrams}</div>`,
+    ...grids.map((figures) => (figures.length === 0 ? undefined : html`<div class="grid">${figures}</div>`)),
   ]);
 }
 

@@ -1,4 +1,4 @@
-import type { Comparison } from "../datapath/comparison.ts";
+import type { Outcome } from "../datapath/comparison.ts";
 import { pathName, paths, streamsName } from "../datapath/run-words.ts";
 import type { Run } from "../datapath/run.ts";
 import {
@@ -17,16 +17,13 @@ import {
 import { repeatCommands } from "./repeat.ts";
 
 /** Runs as GitHub-flavoured Markdown, short enough for a pull request: verdicts, what may be said, figures, conditions. */
-export function reportMarkdown(
-  runs: readonly [Run, ...Run[]],
-  comparison?: Comparison | { readonly refused: readonly string[] },
-): string {
+export function reportMarkdown(runs: readonly [Run, ...Run[]], outcomes: readonly Outcome[] = []): string {
   const [first] = runs;
   const { cpuCount, cpuModel, settings } = first.conditions;
   const blocks = [
     "## Datapath Lab",
     runs.map((run) => `- **${run.verdict}** ${text(datapathTitle(run))}: ${text(verdictSentence(run))}`).join("\n"),
-    comparisonBlock(comparison),
+    ...outcomes.map(comparisonBlock),
     ...runs.flatMap((run) => [faults(run), features(run), figures(run), latency(run)]),
     [
       `${text(labTitle(first))}; ${first.nodes.length} nodes, kernel ${text(first.kernel)}, ${cpuCount} × ${text(cpuModel)};`,
@@ -49,10 +46,9 @@ function table(headings: readonly string[], rows: readonly (readonly string[])[]
   return [line(headings), line(rule), ...rows.map((row) => line(row.map(text)))].join("\n");
 }
 
-function comparisonBlock(comparison: Parameters<typeof reportMarkdown>[1]): string | undefined {
-  if (comparison === undefined) return undefined;
+function comparisonBlock(comparison: Outcome): string {
   if ("refused" in comparison) {
-    return `Not comparable:\n${comparison.refused.map((reason) => `- ${text(reason)}`).join("\n")}`;
+    return `${text(comparison.b)} and ${text(comparison.a)} are not comparable:\n${comparison.refused.map((reason) => `- ${text(reason)}`).join("\n")}`;
   }
   const { differences, caveats } = comparison;
   const [headline, ...others] = differences.filter(({ path }) => path === "podToPod");

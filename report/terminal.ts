@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import type { Comparison } from "../datapath/comparison.ts";
+import type { Outcome } from "../datapath/comparison.ts";
 import { pathName, paths, streamsName } from "../datapath/run-words.ts";
 import type { Check, Run, Verdict } from "../datapath/run.ts";
 import {
@@ -70,8 +70,14 @@ export function summary(run: Run, options: TerminalOptions): string {
 }
 
 /** What two datapaths' runs allow to say, for a person at a terminal. */
-export function comparisonText(comparison: Comparison, options: TerminalOptions): string {
+export function comparisonText(comparison: Outcome, options: TerminalOptions): string {
   const paint: Paint = (style, text) => (options.colour ? styleText(style, text, { validateStream: false }) : text);
+  const bullets = (texts: readonly string[]): string[] =>
+    texts.flatMap((text) => wrap(text, options.columns - 2).map((line, at) => `${at === 0 ? "- " : "  "}${line}`));
+  if ("refused" in comparison) {
+    const title = paint("bold", `${comparison.b} and ${comparison.a} are not comparable`);
+    return `${[title, ...bullets(comparison.refused)].join("\n")}\n`;
+  }
   const { a, b, differences, caveats } = comparison;
   const table: Column[] = [
     { title: "", align: "left" },
@@ -87,8 +93,6 @@ export function comparisonText(comparison: Comparison, options: TerminalOptions)
     ];
     return [what.join(", "), text(medians.a), text(medians.b)];
   });
-  const bullets = (texts: readonly string[]): string[] =>
-    texts.flatMap((text) => wrap(text, options.columns - 2).map((line, at) => `${at === 0 ? "- " : "  "}${line}`));
   // Labels of two runs of one datapath are long: the words name them, the table need not be cut.
   const lines = [
     paint("bold", `${b.label} against ${a.label}`),

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { compareRuns, ComparisonRefused, inPercent } from "../../datapath/comparison.ts";
+import { compareAll, compareRuns, ComparisonRefused, inPercent } from "../../datapath/comparison.ts";
 import type { Run } from "../../datapath/run.ts";
 import { contradictedRun, madeRun, withFailedSample } from "../made-runs.ts";
 
@@ -137,6 +137,30 @@ describe("compareRuns", () => {
       "one side mixes datapaths: vxlan, native",
     ]);
     assert.deepEqual(refusal([], [vxlan]), ["one side has no run"]);
+  });
+});
+
+describe("compareAll", () => {
+  it("compares every other datapath with the first, and keeps refusals among the results", () => {
+    const outcomes = compareAll([vxlan, native, { ...madeRun({ mode: "geneve" }), kernel: "6.8.0" }]);
+    assert.deepEqual(
+      outcomes.map((outcome) => ("refused" in outcome ? outcome : [outcome.a.label, outcome.b.label])),
+      [
+        ["vxlan", "native"],
+        {
+          a: "vxlan",
+          b: "geneve",
+          refused: [
+            "kernel differs: 6.1.0-18-amd64 in local-vxlan-2026-11-23T09-00-00-000Z, " +
+              "6.1.0-18-amd64, 6.8.0 in local-geneve-2026-11-23T09-00-00-000Z",
+          ],
+        },
+      ],
+    );
+  });
+
+  it("has nothing to say of a single run", () => {
+    assert.deepEqual(compareAll([vxlan]), []);
   });
 });
 

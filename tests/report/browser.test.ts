@@ -5,7 +5,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import puppeteer, { type Browser } from "puppeteer-core";
 import { ensurePackages } from "../../cli/tools.ts";
-import { compareRuns } from "../../datapath/comparison.ts";
+import { compareAll } from "../../datapath/comparison.ts";
 import { reportHtml } from "../../report/html.ts";
 import { contradictedRun, madeRun, withFailedSample } from "../made-runs.ts";
 
@@ -16,11 +16,12 @@ const [firstCheck, ...otherChecks] = contradictedRun().checks;
 assert.ok(firstCheck);
 
 const pages = {
-  compared: reportHtml([vxlan, native], compareRuns([vxlan], [native])),
+  compared: reportHtml([vxlan, native], compareAll([vxlan, native])),
   contradicted: reportHtml([contradictedRun()]),
-  "three-datapaths": reportHtml([withFailedSample(vxlan), native, madeRun({ mode: "geneve" })], {
-    refused: ["the kernel differs"],
-  }),
+  "three-datapaths": reportHtml(
+    [withFailedSample(vxlan), native, madeRun({ mode: "geneve" })],
+    [{ a: "vxlan", b: "native", refused: ["the kernel differs"] }],
+  ),
   "long-words": reportHtml([
     { ...contradictedRun(), kernel: long, checks: [{ ...firstCheck, found: long, ok: false }, ...otherChecks] },
   ]),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { HtmlValidate } from "html-validate";
-import { compareRuns } from "../../datapath/comparison.ts";
+import { compareAll } from "../../datapath/comparison.ts";
 import { wireOf } from "../../datapath/run-words.ts";
 import { foundPathMtu, headersOf, packetBudget } from "../../report/diagram.ts";
 import { reportHtml } from "../../report/html.ts";
@@ -10,7 +10,7 @@ import { all, parsePage, textOf, texts } from "./dom.ts";
 
 const vxlan = madeRun();
 const native = madeRun({ mode: "native", seed: 3, startedAt: "2026-11-23T09:05:00.000Z" });
-const both = reportHtml([vxlan, native], compareRuns([vxlan], [native]));
+const both = reportHtml([vxlan, native], compareAll([vxlan, native]));
 const wrong = reportHtml([contradictedRun()]);
 
 const validator = new HtmlValidate({
@@ -28,9 +28,10 @@ describe("reportHtml", () => {
     "two compared runs": both,
     "a contradicted run": wrong,
     "a run with a failed sample": reportHtml([withFailedSample(vxlan)]),
-    "three datapaths, the comparison refused": reportHtml([vxlan, native, madeRun({ mode: "geneve" })], {
-      refused: ["the kernel differs"],
-    }),
+    "three datapaths, the comparison refused": reportHtml(
+      [vxlan, native, madeRun({ mode: "geneve" })],
+      [{ a: "vxlan", b: "native", refused: ["the kernel differs"] }],
+    ),
   })) {
     it(`is valid HTML for ${name}`, async () => {
       const { results } = await validator.validateString(page);
