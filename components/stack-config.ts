@@ -5,7 +5,10 @@ import { ConfigError, formatFindings } from "../datapath/findings.ts";
 
 /** An error that the engine prints as its message alone, without a stack trace: the person's input is at fault. */
 export function refusal(error: Error): pulumi.RunError {
-  return new pulumi.RunError(error.message);
+  const refused = new pulumi.RunError(error.message);
+  // The SDK has Node lay out the stack, which it does not print: under tsx that takes ten seconds.
+  refused.stack = "";
+  return refused;
 }
 
 /**
