@@ -1,9 +1,12 @@
 import { crashRules } from "./crash.ts";
 import { embeddedLabRules } from "./embedded.ts";
 import { fallbackRules } from "./fallback.ts";
+import { kernelRules } from "./kernel.ts";
 import { networkRules } from "./networks.ts";
 import { routeRules } from "./routes.ts";
 import type { Rule } from "./rule.ts";
+import { valueRules } from "./values.ts";
+import { valueRules } from "./values.ts";
 
 /** The one table of everything that the shape of a config can't say. */
 export const rules: readonly Rule[] = [
@@ -11,5 +14,6 @@ export const rules: readonly Rule[] = [
   ...fallbackRules,
   ...routeRules,
   ...networkRules,
+  ...valueRules,
   ...embeddedLabRules,
 ];
