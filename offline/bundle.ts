@@ -15,7 +15,10 @@ export function bundleHash(): string {
       .sort()
       .map((name) => path.join(folder, name)),
   );
-  for (const file of [...files, import.meta.filename, path.join(import.meta.dirname, "..", "package-lock.json")]) {
+  const others = ["bundle.ts", "go.ts", "lock.ts", "../cli/tools.ts", "../package-lock.json"].map((name) =>
+    path.join(import.meta.dirname, name),
+  );
+  for (const file of [...files, ...others]) {
     hash
       .update(`${path.relative(sourceFolder, file)}\n`)
       .update(readFileSync(file))

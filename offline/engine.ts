@@ -1,4 +1,4 @@
-import { execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   accessSync,
@@ -24,8 +24,8 @@ import path from "node:path";
 import { promisify } from "node:util";
 import semver from "semver";
 import * as z from "zod";
-import { ensurePackages } from "../cli/tools.ts";
 import { buildProviders, bundleHash } from "./bundle.ts";
+import { runGoBuild, usableGo, type Go } from "./go.ts";
 import { withLock } from "./lock.ts";
 
 /** A Pulumi CLI with its language host and the plugins that the project's stacks need. */
@@ -49,8 +49,6 @@ type Cli = Pick<Engine, "pulumiRoot" | "source">;
 
 /** Older CLIs lack what the program relies on. */
 const oldestUsableCli = "3.200.0";
-/** From this release on, Go fetches the release that a go.mod names by itself (https://go.dev/doc/toolchain). */
-const oldestSelfUpdatingGo = "1.21.0";
 /** How long a download host may take to answer before it counts as blocked. */
 const probeLimitMilliseconds = 5_000;
 /** How long a host that did not answer is not asked again. */
@@ -270,7 +268,14 @@ async function buildCli(root: string, cache: string, log: (line: string) => void
 }
 
 async function buildCliInto(folder: string, version: string, log: (line: string) => void): Promise<void> {
-  const go = await usableGo(log);
+  const go = await usableGo(
+    {
+      toBuild: "the Pulumi CLI",
+      moduleFolder: path.join(import.meta.dirname, "go", "cli"),
+      otherWay: "the Pulumi CLI (https://www.pulumi.com/docs/install/)",
+    },
+    log,
+  );
   const started = Date.now();
   const bin = path.join(folder, "bin");
   mkdirSync(bin, { recursive: true });
@@ -302,81 +307,11 @@ function goSourcesHash(): string {
   return hash.digest("hex").slice(0, 16);
 }
 
-interface Go {
-  program: string;
-  environment: Record<string, string>;
-}
-
-/** A Go that can build the CLI: the one that is installed, or a newer one that it fetches as a module. */
-async function usableGo(log: (line: string) => void): Promise<Go> {
-  const way =
-    "Install the Pulumi CLI (https://www.pulumi.com/docs/install/) or Go (https://go.dev/doc/install), and run this again.";
-  const find = (): string | undefined => onPath("go") ?? ["/usr/local/go/bin/go", "/usr/bin/go"].find(isExecutable);
-  if (find() === undefined) {
-    await ensurePackages([{ tool: "go", package: "golang-go" }], log).catch((error: unknown) => {
-      throw new Error(`The Pulumi CLI can't be downloaded here, and there is no Go to build it with. ${way}`, {
-        cause: error,
-      });
-    });
-  }
-  const program = find();
-  if (program === undefined) throw new Error(`The package golang-go brought no go. ${way}`);
-  // Before it answers, Go would otherwise see to the release that a go.mod nearby names.
-  const { stdout } = await run(program, ["env", "GOVERSION", "GOOS", "GOARCH"], {
-    env: { ...process.env, GOTOOLCHAIN: "local" },
-  });
-  const [installed = "", operatingSystem = "", architecture = ""] = stdout.trim().split("\n");
-  const version = semver.coerce(installed)?.version ?? "0.0.0";
-  if (semver.gte(version, oldestSelfUpdatingGo)) return { program, environment: { GOTOOLCHAIN: "auto" } };
-
-  const started = Date.now();
-  const toolchain = `golang.org/toolchain@v0.0.1-go${neededGo()}.${operatingSystem}-${architecture}`;
-  log(`Go ${version} is too old to build the Pulumi CLI; fetching the module ${toolchain} …`);
-  const { stdout: download } = await run(program, ["mod", "download", "-json", toolchain]).catch((error: unknown) => {
-    throw new Error(
-      `Go ${version} (${program}) is too old to build the Pulumi CLI, and can't fetch a newer one. ${way}`,
-      {
-        cause: error,
-      },
-    );
-  });
-  const folder = z.object({ Dir: z.string() }).parse(JSON.parse(download)).Dir;
-  // A module's files are unpacked without the right to run them.
-  for (const bin of ["bin", path.join("pkg", "tool", `${operatingSystem}_${architecture}`)]) {
-    if (!existsSync(path.join(folder, bin))) continue;
-    for (const name of readdirSync(path.join(folder, bin))) chmodSync(path.join(folder, bin, name), 0o755);
-  }
-  log(`Go ${neededGo()}: ${seconds(started)}`);
-  return { program: path.join(folder, "bin", "go"), environment: { GOTOOLCHAIN: "local", GOROOT: folder } };
-}
-
-/** The Go release that the CLI's module asks for. */
-function neededGo(): string {
-  const goMod = readFileSync(path.join(import.meta.dirname, "go", "cli", "go.mod"), "utf8");
-  const release = /^go (\S+)$/m.exec(goMod)?.[1];
-  if (release === undefined) throw new Error("offline/go/cli/go.mod has no line `go VERSION`.");
-  return release;
-}
-
-/** Runs `go build` in a folder of `go/`; what Go prints is shown only when it fails. */
+/** Runs `go build` in a folder of `go/`. */
 async function goBuild(go: Go, folder: string, target: string, goPackage: string, link: string[]): Promise<void> {
-  const goArguments = ["build", "-mod=readonly", "-buildvcs=false", "-ldflags", ["-s", "-w", ...link].join(" ")];
-  const child = spawn(go.program, [...goArguments, "-o", target, goPackage], {
-    cwd: path.join(import.meta.dirname, "go", folder),
-    env: { ...process.env, GOWORK: "off", ...go.environment },
-    stdio: ["ignore", "pipe", "pipe"],
+  await runGoBuild(go, path.join(import.meta.dirname, "go", folder), target, goPackage, {
+    linkerFlags: ["-s", "-w", ...link],
   });
-  let printed = "";
-  child.stdout.on("data", (chunk: Buffer) => (printed += chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => (printed += chunk.toString()));
-  const status = await new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", resolve);
-  });
-  if (status !== 0) {
-    const last = printed.trimEnd().split("\n").slice(-10).join("\n");
-    throw new Error(`go build ${goPackage} failed (exit status ${status ?? "none"}):\n${last}`);
-  }
 }
 
 // --- The plugins -----------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
+import { runGoBuild, usableGo } from "../go.ts";
 import { withLock } from "../lock.ts";
 
 /** Programs to build from one Go module that only pins versions. */
@@ -44,15 +44,22 @@ export async function buildGoPrograms(
     `${folder}.lock`,
     async () => {
       if (existsSync(folder)) return folder;
+      const go = await usableGo({ toBuild: programs.title, moduleFolder: programs.moduleFolder }, log);
       const started = Date.now();
       log(`Building ${programs.title} ${programs.version} from Go modules; ${programs.takes} …`);
       const draft = `${folder}.draft`;
       rmSync(draft, { recursive: true, force: true });
       mkdirSync(draft);
+      const variables = Object.entries(programs.variables).flatMap(([name, value]) => ["-X", `${name}=${value}`]);
       // One after another: each uses all cores by itself, and side by side they would need twice the memory.
       for (const [name, goPackage] of Object.entries(programs.packages)) {
         const programStarted = Date.now();
-        await goBuild(programs, path.join(draft, name), goPackage);
+        await runGoBuild(go, programs.moduleFolder, path.join(draft, name), goPackage, {
+          linkerFlags: ["-s", "-w", ...(programs.linkerFlags ?? []), ...variables],
+          flags: ["-trimpath", "-tags", (programs.tags ?? []).join(",")],
+          // The user's own flags must not reach the build.
+          environment: { CGO_ENABLED: "0", GOFLAGS: "" },
+        });
         log(`${name}: ${seconds(programStarted)}`);
       }
       renameSync(draft, folder);
@@ -73,53 +80,4 @@ function keyOf(programs: GoPrograms): string {
 
 function seconds(since: number): string {
   return `${((Date.now() - since) / 1000).toFixed(1)} s`;
-}
-
-function goProgram(): string {
-  const searched = (process.env["PATH"] ?? "").split(path.delimiter).filter((folder) => folder !== "");
-  return (
-    [...searched, "/usr/local/go/bin", "/usr/lib/go/bin"]
-      .map((folder) => path.join(folder, "go"))
-      .find((file) => existsSync(file)) ?? "go"
-  );
-}
-
-async function goBuild(programs: GoPrograms, target: string, goPackage: string): Promise<void> {
-  const linkerFlags = [
-    "-s",
-    "-w",
-    ...(programs.linkerFlags ?? []),
-    ...Object.entries(programs.variables).flatMap(([variable, value]) => ["-X", `${variable}=${value}`]),
-  ];
-  const goArguments = [
-    ...["build", "-mod=readonly", "-buildvcs=false", "-trimpath"],
-    ...["-tags", (programs.tags ?? []).join(",")],
-    ...["-ldflags", linkerFlags.join(" "), "-o", target, goPackage],
-  ];
-  const child = spawn(goProgram(), goArguments, {
-    cwd: programs.moduleFolder,
-    // The user's own flags and workspace must not reach the build; an older Go fetches the release that go.mod names.
-    env: { ...process.env, CGO_ENABLED: "0", GOFLAGS: "", GOWORK: "off", GOTOOLCHAIN: "auto" },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let printed = "";
-  child.stdout.on("data", (chunk: Buffer) => (printed += chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => (printed += chunk.toString()));
-  const status = await new Promise<number | null>((resolve, reject) => {
-    child.once("error", (error: NodeJS.ErrnoException) =>
-      reject(
-        error.code === "ENOENT"
-          ? new Error(
-              `There is no Go to build ${programs.title} ${programs.version} with. ` +
-                "Install Go 1.21 or newer (https://go.dev/doc/install) and run this again.",
-            )
-          : error,
-      ),
-    );
-    child.once("close", resolve);
-  });
-  if (status !== 0) {
-    const last = printed.trimEnd().split("\n").slice(-10).join("\n");
-    throw new Error(`go build ${goPackage} failed (exit status ${status ?? "none"}):\n${last}`);
-  }
 }

@@ -2,6 +2,9 @@ module datapath-lab/tests/cluster/harness/kubernetes
 
 go 1.21
 
+// Older ones don't know the linker's flag -checklinkname, and newer ones need it.
+toolchain go1.26.0
+
 require k8s.io/kubernetes v1.26.15
 
 require (
