@@ -6,7 +6,6 @@ import { networkRules } from "./networks.ts";
 import { routeRules } from "./routes.ts";
 import type { Rule } from "./rule.ts";
 import { valueRules } from "./values.ts";
-import { valueRules } from "./values.ts";
 
 /** The one table of everything that the shape of a config can't say. */
 export const rules: readonly Rule[] = [
@@ -15,5 +14,6 @@ export const rules: readonly Rule[] = [
   ...routeRules,
   ...networkRules,
   ...valueRules,
+  ...kernelRules,
   ...embeddedLabRules,
 ];
