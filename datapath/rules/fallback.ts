@@ -42,7 +42,8 @@ export const fallbackRules: readonly Rule[] = [
     when: "BPF masquerade without NodePort in BPF, without remote node identities, with egressMasqueradeInterfaces, in a tunnel without socketLB, or with IPv4 masquerading off",
     message: "The agent masquerades by iptables.",
     instead: "The agent falls back to iptables, and to legacy host routing with it, unless nothing is masqueraded.",
-    wayOut: "Write kubeProxyReplacement: strict, or masquerade.implementation: iptables.",
+    wayOut:
+      "Write kubeProxyReplacement: strict, and leave remoteNodeIdentity and egressMasqueradeInterfaces as the chart has them; or write masquerade.implementation: iptables.",
     source: "1.13.4 daemon/cmd/daemon.go:981-1045; seen running: status says Masquerading: IPTables",
   }),
   fallback({

@@ -97,7 +97,7 @@ export const routeRules: readonly Rule[] = [
         ? []
         : [
             {
-              message: `Operators never share a node: of ${datapath.operatorReplicas}, ${datapath.operatorReplicas - nodeCount(machines)} stay Pending on ${nodeCount(machines)} nodes.`,
+              message: `Operators never share a node: on ${nodeCount(machines)} nodes, ${datapath.operatorReplicas - nodeCount(machines)} of ${datapath.operatorReplicas} would stay Pending.`,
               wayOut: `Write ${nodeCount(machines)} or less.`,
             },
           ],
