@@ -1,0 +1,40 @@
+import { z } from "zod";
+import { ipv4Address } from "./fields.ts";
+
+/** A user or host name: nothing in it means anything to a shell, an XML parser or ssh. */
+const plainName = z
+  .string()
+  .regex(/^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$/, "letters, digits, dots, hyphens and underscores");
+
+export const sshUser = plainName.max(32);
+
+/** An address or a host name that can be resolved. */
+export const hostAddress = z.union([ipv4Address, plainName.max(253)], "no IPv4 address and no host name");
+
+export const sshPort = z.int().min(1).max(65535).default(22);
+
+/** One line of a `.pub` file: type and base64, which is what connections are pinned to. */
+export const hostKey = z
+  .string()
+  .regex(
+    /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+=*( .*)?$/,
+    'no SSH host key: the line in /etc/ssh/ssh_host_ed25519_key.pub, as "ssh-ed25519 AAAA…"',
+  );
+
+/** What is known of any host that is reached by SSH. */
+export const sshHost = {
+  address: hostAddress.meta({ description: "IPv4 address or host name." }),
+  port: sshPort.meta({ description: "TCP port of its SSH server." }),
+  user: sshUser.default("root").meta({ description: "Who to log in as: root, or a user with sudo and no password." }),
+  privateKeyFile: z.string().min(1).optional().meta({
+    description: "File of the private key, ~/ for the home folder. Without it the SSH agent is asked.",
+  }),
+  hostKey: hostKey.optional().meta({
+    description: "The host's public key. Without it any key is taken, with a warning.",
+  }),
+};
+
+/** A host on the way: the connection goes through it. */
+export const jumpHost = z.strictObject(sshHost);
+
+export type JumpHost = z.infer<typeof jumpHost>;

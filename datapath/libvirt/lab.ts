@@ -1,0 +1,71 @@
+import { createHash } from "node:crypto";
+import { addressAt, prefixLength } from "../cidr.ts";
+import type { LibvirtMachines } from "../config/libvirt.ts";
+import { longestLinkName, nodeNames } from "../nodes.ts";
+
+/** One virtual machine and everything that bears its name on the libvirt host; all of it is known before anything is made. */
+export interface LibvirtMachine {
+  /** Host name, and the node's name in the cluster. */
+  readonly name: string;
+  readonly domain: string;
+  readonly address: string;
+  readonly macAddress: string;
+  /** Volumes of the lab's pool. */
+  readonly disk: string;
+  readonly seed: string;
+  readonly serialLog: string;
+}
+
+/** A lab's network, pool and machines, by the names that they have on the libvirt host. */
+export interface LibvirtLab {
+  /** Stands in the metadata of whatever libvirt lets us mark: only what bears it is ever removed. */
+  readonly id: string;
+  readonly pool: { readonly name: string; readonly folder: string };
+  readonly network: {
+    readonly name: string;
+    readonly bridge: string;
+    /** The libvirt host's address on the bridge. */
+    readonly gateway: string;
+    readonly prefixLength: number;
+  };
+  /** What the names of volumes with the base image begin with. */
+  readonly basePrefix: string;
+  readonly machines: readonly LibvirtMachine[];
+}
+
+/** Bytes that libvirt's own MAC addresses begin with: QEMU's, locally administered. */
+const macPrefix = "52:54:00";
+
+/**
+ * Names and addresses of a lab on libvirt.
+ * @throws a RangeError where the network is too small; a checked config has a large enough one
+ */
+export function libvirtLab(machines: LibvirtMachines, project: string, stack: string): LibvirtLab {
+  const id = `${project}/${stack}`;
+  const name = `${project}-${stack}`;
+  const folder = `${machines.folder.replace(/\/+$/, "")}/${name}`;
+  return {
+    id,
+    pool: { name, folder },
+    network: {
+      name,
+      bridge: machines.bridge ?? `lab-${digest(id)}`.slice(0, longestLinkName),
+      gateway: addressAt(machines.network, 1),
+      prefixLength: prefixLength(machines.network),
+    },
+    basePrefix: "base-",
+    machines: nodeNames(machines).map((machine, index) => ({
+      name: machine,
+      domain: `${name}-${machine}`,
+      address: addressAt(machines.network, machines.firstHost + index),
+      macAddress: [macPrefix, ...(digest(`${id}/${machine}`).slice(0, 6).match(/../g) ?? [])].join(":"),
+      disk: `${machine}.qcow2`,
+      seed: `${machine}.seed.iso`,
+      serialLog: `${folder}/${machine}.serial.log`,
+    })),
+  };
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 10);
+}

@@ -1,0 +1,56 @@
+# Shared by the scripts of this folder; sourced, not run.
+# shellcheck shell=bash
+
+: "${LAB_URI:?}"
+metadata_namespace=urn:datapath-lab
+
+if ! command -v virsh >/dev/null; then
+  echo "virsh is not installed here. On Debian or Ubuntu: sudo apt-get install libvirt-clients" >&2
+  exit 1
+fi
+
+# virsh without its blank lines; what it warns of stays readable.
+virsh() { command virsh --quiet --connect "$LAB_URI" "$@"; }
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+  say "$@"
+  exit 1
+}
+
+# have KIND-info NAME, such as: have dominfo NAME
+have() { virsh "$1" "$2" >/dev/null 2>&1; }
+
+have_volume() { virsh vol-info --pool "$1" "$2" >/dev/null 2>&1; }
+
+# owner_of DOMAIN: the id of the lab that defined it, or nothing
+owner_of() {
+  virsh metadata "$1" --uri "$metadata_namespace" 2>/dev/null | sed -n 's/.*<lab .*id="\([^"]*\)".*/\1/p; s/.*<lab:lab .*id="\([^"]*\)".*/\1/p' | head -n 1
+}
+
+is_running() { [ "$(virsh domstate "$1" 2>/dev/null)" = running ]; }
+
+# remove_domain NAME: ends it at once and takes its definition away
+remove_domain() {
+  if have dominfo "$1"; then
+    virsh destroy "$1" >/dev/null 2>&1 || true
+    # A transient domain is gone with its process.
+    virsh undefine "$1" --nvram --managed-save --snapshots-metadata >/dev/null 2>&1 || ! have dominfo "$1"
+  fi
+}
+
+# remove_volume POOL NAME
+remove_volume() {
+  if have_volume "$1" "$2"; then virsh vol-delete --pool "$1" "$2" >/dev/null; fi
+}
+
+# upload POOL NAME FILE XML: makes the volume and fills it. One that is not complete goes away again.
+upload() {
+  remove_volume "$1" "$2"
+  printf '%s' "$4" | virsh vol-create "$1" /dev/stdin >/dev/null
+  if ! virsh vol-upload --pool "$1" --sparse "$2" "$3" >/dev/null; then
+    remove_volume "$1" "$2"
+    die "The upload of $3 to volume $2 of pool $1 failed."
+  fi
+}
