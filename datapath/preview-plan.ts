@@ -1,0 +1,24 @@
+import type { LabConfig } from "./config/index.ts";
+import { labNodes } from "./nodes.ts";
+import { runsCilium, underlayMtuBytes } from "./machine-facts.ts";
+import { planFor, type NodePlan, type PlannedNode } from "./plan.ts";
+
+/** The plan of every node, as far as it is known before there is a machine. */
+export function previewPlan({ machines, datapath }: LabConfig): NodePlan[] {
+  const carrier = runsCilium(machines) ? "cilium" : "kernel";
+  return planFor(datapath, labNodes(machines, datapath, ""), {
+    carrier,
+    underlayMtuBytes: carrier === "kernel" ? machines.mtuBytes : underlayMtuBytes({ machines, datapath }),
+  });
+}
+
+/**
+ * Nodes whose pod CIDRs Cilium's operator, or Kubernetes, will choose: the plan names the node instead.
+ * @param gateway the nodes' default gateway, in words where it is not known
+ */
+export function nodesBeforeCilium(
+  machines: readonly { readonly name: string; readonly address: string }[],
+  gateway = "the default gateway",
+): PlannedNode[] {
+  return machines.map(({ name, address }) => ({ name, address, gateway, podCidr: `pod CIDR of ${name}` }));
+}
