@@ -158,8 +158,8 @@ function facts({ lab, nodes, versions, kernel, conditions }: Run): Record<string
     kernel: [...new Set([kernel, ...nodes.flatMap((node) => node.kernel ?? [])])].toSorted().join(", "),
     processor: `${cpuCount} × ${cpuModel}`,
     "sample settings": [
-      `${settings.samples} samples of ${settings.durationSeconds} s`,
-      `${settings.streams.toSorted((one, other) => one - other).join(" and ")} streams`,
+      `${settings.samples} × ${settings.durationSeconds} s`,
+      `streams ${settings.streams.toSorted((one, other) => one - other).join(" and ")}`,
       ...(settings.warmUpSeconds === undefined ? [] : [`warm-up ${settings.warmUpSeconds} s`]),
       ...(settings.udpRateBitsPerSecond === undefined ? [] : [`UDP at ${settings.udpRateBitsPerSecond / 1e9} Gbit/s`]),
     ].join(", "),

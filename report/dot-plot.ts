@@ -25,7 +25,7 @@ const element = z.object({ outerHTML: z.string() });
 
 /**
  * Draws rows of samples as an SVG of 340 units' width, readable at a phone's size; colours follow the page's. The axis spans
- * the samples and need not start at zero.
+ * the samples; its label says where it does not start at zero.
  * @param id unique in the page
  */
 export function dotPlot(
@@ -41,6 +41,8 @@ export function dotPlot(
   const values = [...dots.map(({ value }) => value), ...at.flatMap(({ baseline }) => baseline ?? [])];
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const room = Math.max((high - low) * 0.06, high * 0.01);
+  // From zero where the samples lie far apart anyway: less than that would crowd them at the axis's end.
+  const start = low < high * 0.4 ? 0 : low - room;
   const isMany = Math.max(0, ...rows.map(({ samples }) => samples.length)) > 30;
   const drawing: unknown = Plot.plot({
     document,
@@ -52,9 +54,8 @@ export function dotPlot(
     marginLeft: Math.max(...rows.map(({ label }) => label.length)) * characterWidth + 12,
     style: { fontSize: "12px", overflow: "visible" },
     x: {
-      domain: [low - room, high + room],
-      nice: true,
-      label: about.axis,
+      domain: [start, high + room],
+      label: start === 0 ? about.axis : `${about.axis} (axis does not start at 0)`,
       labelAnchor: "center",
       labelArrow: "none",
       ticks: 5,

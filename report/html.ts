@@ -242,7 +242,7 @@ function throughputSection(series: readonly Series[]): Markup | undefined {
         id: `throughput-${number}`,
         title: `${title}: throughput in Gbit/s`,
         description: describeRows(rows, threeDigits),
-        axis: "Gbit/s (axis does not start at 0)",
+        axis: "Gbit/s",
       })}
     </figure>`;
   });
@@ -382,7 +382,7 @@ function latencySection(series: readonly Series[]): Markup | undefined {
           id: `plot-${of}`,
           title: `${title} in milliseconds`,
           description: describeRows(rows, (value) => value.toFixed(3)),
-          axis: "ms (axis does not start at 0)",
+          axis: "ms",
         })}
       </figure>`,
     ];

@@ -79,6 +79,18 @@ describe("reportHtml", () => {
     }
   });
 
+  it("says where an axis does not start at zero, and only there", () => {
+    const axes = (page: string): string[] => texts(page, "svg.plot text").filter((text) => /^(?:Gbit|ms)/.test(text));
+    assert.deepEqual(axes(both), [
+      "Gbit/s (axis does not start at 0)",
+      "Gbit/s (axis does not start at 0)",
+      "ms (axis does not start at 0)",
+      "ms",
+    ]);
+    const apart = reportHtml([madeRun({ spread: 0.6, streams: [1] })]);
+    assert.equal(axes(apart)[0], "Gbit/s");
+  });
+
   it("names every drawing for those who don't see it", () => {
     const page = parsePage(both);
     const drawings = all(page, "figure svg");
