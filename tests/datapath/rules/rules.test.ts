@@ -38,12 +38,12 @@ describe("Each rule", () => {
     });
   }
 
-  for (const { id, bad, good, finds } of machineCases) {
+  for (const { id, bad, good, finds, badMachines, goodMachines } of machineCases) {
     it(`${id} fires where Cilium runs, and not in the embedded lab`, () => {
       const row = rules.find((candidate) => candidate.id === id);
       assert.ok(row);
-      assert.deepEqual(findingsOf(row, onMachinesWithCilium(bad)), finds);
-      assert.deepEqual(findingsOf(row, onMachinesWithCilium(good)), []);
+      assert.deepEqual(findingsOf(row, onMachinesWithCilium(bad, badMachines)), finds);
+      assert.deepEqual(findingsOf(row, onMachinesWithCilium(good, goodMachines)), []);
       assert.deepEqual(found(bad, id), []);
     });
   }
@@ -65,8 +65,8 @@ describe("Each rule", () => {
 });
 
 /** A config whose machines run Cilium, whatever else is in it. */
-function onMachinesWithCilium(raw: unknown): LabConfig {
+function onMachinesWithCilium(raw: unknown, rest: object = {}): LabConfig {
   const { shaped } = checkLabConfig(raw);
   assert.ok(shaped);
-  return { ...shaped, machines: Object.assign(structuredClone(shaped.machines), { kind: "libvirt" }) };
+  return { ...shaped, machines: Object.assign(structuredClone(shaped.machines), { kind: "libvirt", ...rest }) };
 }
