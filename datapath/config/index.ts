@@ -12,10 +12,10 @@ import { verification } from "./verification.ts";
 
 /** Everything a stack asks for: the one shape that stack config, `--file` and the program's components share. */
 export const labConfig = z.strictObject({
-  machines: machines.prefault({ kind: "namespaces" }),
-  datapath: datapath.prefault({ mode: "vxlan" }),
-  cluster: cluster.prefault({}),
-  verification: verification.prefault({}),
+  machines: machines.prefault({ kind: "namespaces" }).meta({ description: "What the lab stands on." }),
+  datapath: datapath.prefault({ mode: "vxlan" }).meta({ description: "How packets of pods travel between nodes." }),
+  cluster: cluster.prefault({}).meta({ description: "What holds for the whole Kubernetes cluster." }),
+  verification: verification.prefault({}).meta({ description: "How much is measured, and what a contradiction does." }),
   strict: z.boolean().default(false).meta({ description: "Treat warnings as errors." }),
 });
 
