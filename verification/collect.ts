@@ -103,22 +103,13 @@ async function lookUpRoutes(host: Host, peers: readonly CollectedNode[]): Promis
  */
 export async function probePathMtu(pod: Host, address: string, plannedBytes: number): Promise<PathMtuEvidence> {
   const passes = async (bytes: number): Promise<boolean> => {
-    const command = [
-      "ping",
-      "-M",
-      "do",
-      "-c",
-      "2",
-      "-i",
-      "0.2",
-      "-W",
-      "1",
-      "-s",
-      String(bytes - pingHeaderBytes),
-      address,
-    ];
-    const result = await pod.run(command, { timeoutSeconds: 10 });
-    return result.exitCode === 0;
+    const command = ["ping", "-M", "do", "-c", "1", "-W", "1", "-s", String(bytes - pingHeaderBytes), address];
+    for (let attempt = 1; ; attempt += 1) {
+      const { exitCode, stdout, stderr } = await pod.run(command, { timeoutSeconds: 10 });
+      if (exitCode === 0) return true;
+      // A refusal is an answer; silence may be one lost packet.
+      if (attempt === 2 || /message too long|Frag needed/i.test(`${stdout.toString()}${stderr}`)) return false;
+    }
   };
   const [planned, above] = await Promise.all([passes(plannedBytes), passes(plannedBytes + 1)]);
   if (planned && !above) return { largestBytes: plannedBytes };
@@ -182,7 +173,7 @@ export async function observeMasquerade(hosts: Hosts, from: CollectedNode, to: C
   }
   const ping: CommandResult = await hosts
     .pod(from.name)
-    .run(["ping", "-c", "2", "-i", "0.2", "-W", "1", to.address], { timeoutSeconds: 10 });
+    .run(["ping", "-c", "2", "-i", "0.02", "-W", "1", to.address], { timeoutSeconds: 10 });
   const [source] = icmpSources((await capture.stop()).stdout);
   if (source === undefined)
     throw new Error(`no packet of ${from.name}'s pod arrived at ${to.name}: ${ping.stderr.trim()}`);

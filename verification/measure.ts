@@ -16,15 +16,19 @@ export interface MeasuredPath {
   readonly serverAddress: string;
 }
 
+/** How long a sample is, or how much it sends. */
+export type Extent = { readonly durationSeconds: number } | { readonly megabytes: number };
+
 /** One iperf3 client run over a path whose server stands. Rejects with iperf3's own words where it fails. */
 export async function iperf3(
   { client, serverAddress }: MeasuredPath,
-  options: { readonly streams: number; readonly durationSeconds: number },
+  options: Extent & { readonly streams: number },
 ): Promise<ReturnType<typeof parseIperf3>> {
-  const { streams, durationSeconds } = options;
+  const extent =
+    "megabytes" in options ? ["--bytes", `${options.megabytes}M`] : ["--time", `${options.durationSeconds}`];
   const command = ["iperf3", "--client", serverAddress, "--port", `${port}`, "--connect-timeout", "3000", "--json"];
-  const result = await client.run([...command, "--time", `${durationSeconds}`, "--parallel", `${streams}`], {
-    timeoutSeconds: durationSeconds + 15,
+  const result = await client.run([...command, ...extent, "--parallel", `${options.streams}`], {
+    timeoutSeconds: ("megabytes" in options ? 30 : options.durationSeconds) + 15,
   });
   return parseIperf3(result.stdout.toString());
 }
@@ -76,9 +80,9 @@ async function takeSample(
 
 const pings = 100;
 
-/** Round-trip times over a path, by ping, one every 5 ms. */
+/** Round-trip times over a path, by ping, one every 2 ms. */
 export async function measureLatency({ client, serverAddress }: MeasuredPath): Promise<Latency> {
-  const result = await client.run(["ping", "-c", `${pings}`, "-i", "0.005", "-W", "1", serverAddress], {
+  const result = await client.run(["ping", "-c", `${pings}`, "-i", "0.002", "-W", "1", serverAddress], {
     timeoutSeconds: 15,
   });
   return latencyOf(pings, parseRoundTrips(result.stdout.toString()));

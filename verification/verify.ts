@@ -16,7 +16,8 @@ export type Progress = (line: string) => void;
 
 /** Processes at once on this machine; more would only wait for its cores. */
 const parallelProbes = 16;
-const warmUpSeconds = 1;
+/** A quarter of a second on these machines, and no more than half a minute on a link of 100 Mbit/s. */
+const warmUpMegabytes = 256;
 
 /**
  * Collects the evidence, judges it against the plan and measures. The wire is captured during a warm-up load, which is not
@@ -68,7 +69,7 @@ export async function verify(
       await inParallel(pairs, parallelProbes, ([from, to]) =>
         hosts.pod(from.name).run(["ping", "-c", "3", "-i", "0.05", "-W", "1", to.pod.address], { timeoutSeconds: 10 }),
       );
-      await iperf3(podToPod, { streams: 1, durationSeconds: warmUpSeconds }).catch((error: unknown) =>
+      await iperf3(podToPod, { streams: 1, megabytes: warmUpMegabytes }).catch((error: unknown) =>
         progress(`warm-up load from pod to pod failed: ${error instanceof Error ? error.message : String(error)}`),
       );
     });
