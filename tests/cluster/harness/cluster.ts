@@ -245,7 +245,7 @@ function script(name: string): string {
 
 function baseEnvironment(): NodeJS.ProcessEnv {
   // Daemons inherit nothing of this process but what finds programs.
-  return { PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`, LANG: "C.UTF-8", HOME: "/root" };
+  return { PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`, LANG: "C.UTF-8" };
 }
 
 async function sweep(names: Names): Promise<void> {
