@@ -244,7 +244,7 @@ describe("A test cluster", function () {
   it("leaves nothing when it is stopped", async () => {
     assert.ok(tracesOf(name).length > 10, "the traces are looked for where there are some");
     const inPods = podProcesses(name);
-    assert.ok(inPods.length > 10);
+    assert.ok(inPods.length > 0);
     await cluster.stop();
     assert.deepEqual(tracesOf(name), []);
     assert.deepEqual(
