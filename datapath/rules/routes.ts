@@ -59,11 +59,11 @@ export const routeRules: readonly Rule[] = [
     id: "eni-without-ipv6",
     severity: "error",
     key: "datapath.ipv6.enabled",
-    when: "eni with IPv6",
+    when: "ipam.mode eni with IPv6",
     message: "The agent ends with: IPv6 cannot be enabled in ENI IPAM mode.",
     wayOut: "Turn ipv6.enabled off.",
     source: "1.13.4 pkg/option/config.go Validate",
-    breaks: ({ datapath }) => cloudOf(datapath) === "eni" && datapath.ipv6.enabled,
+    breaks: ({ datapath }) => datapath.ipam.mode === "eni" && datapath.ipv6.enabled,
   }),
   {
     id: "cloud-forces-conntrack",
