@@ -61,7 +61,7 @@ async function openEmpty(folder: string): Promise<OpenStack> {
     { stackName: "empty", workDir: folder },
     { pulumiCommand, envVars },
   );
-  return { stack, configFile: path.join(folder, "Pulumi.empty.yaml") };
+  return { stack, configFile: path.join(folder, "Pulumi.empty.yaml"), usedConfig: {} };
 }
 
 const bare = { samples: 1, durationSeconds: 1, streams: [1], enforce: true };

@@ -1,9 +1,13 @@
 import { CommandError, type OutputMap, type UpOptions } from "@pulumi/pulumi/automation/index.js";
+import { existsSync } from "node:fs";
+import path from "node:path";
 import { z } from "zod";
 import { run as runSchema } from "../datapath/run.ts";
 import { summary } from "../report/terminal.ts";
+import { takeTurns, type SwitchedLab } from "./compare.ts";
+import { readConfigFile } from "./config-file.ts";
 import { embeddedLabTools, ensureTools } from "./tools.ts";
-import { openStack, readStackConfig, type OpenStack } from "./workspace.ts";
+import { labFolder, openStack, projectName, readStackConfig, runsFolder, type OpenStack } from "./workspace.ts";
 
 /** What a command is called with, and where it prints. */
 export interface Call {
@@ -14,6 +18,11 @@ export interface Call {
   readonly datapath?: string;
   /** Where explain reads the config from, instead of a stack. */
   readonly file?: string;
+  /** Datapath modes to compare, separated by commas. */
+  readonly datapaths?: string;
+  readonly rounds: number;
+  /** Aborts at Ctrl-C. */
+  readonly signal: AbortSignal;
   /** A line for a person, on standard error. */
   readonly log: (line: string) => void;
   /** Results, on standard output. */
@@ -57,7 +66,20 @@ function printOutputs(call: Call, outputs: OutputMap): void {
     call.print(`${JSON.stringify(plain, undefined, 2)}\n`);
     return;
   }
-  call.print(summary(verified.data, { colour: process.stdout.isTTY, columns: process.stdout.columns || 100 }));
+  const file = path.join(runsFolder, `${verified.data.id}.json`);
+  call.print(
+    summary(verified.data, {
+      ...terminal(),
+      ...(existsSync(file) ? { file: path.relative(process.cwd(), file) } : {}),
+    }),
+  );
+}
+
+function terminal(): { colour: boolean; columns: number } {
+  return {
+    colour: process.stdout.isTTY && process.env["NO_COLOR"] === undefined,
+    columns: process.stdout.columns || 100,
+  };
 }
 
 /**
@@ -81,7 +103,7 @@ function operationOptions(
     configFile,
     // With --json standard output belongs to the outputs; without it what the engine prints goes there too.
     onOutput: call.json ? (text) => process.stderr.write(text) : call.print,
-    color: process.stdout.isTTY && process.env["NO_COLOR"] === undefined ? "always" : "never",
+    color: terminal().colour ? "always" : "never",
     // They are long, and a summary follows.
     suppressOutputs: true,
     // With secrets the history is read as well, and reading it writes a salt into the committed config file.
@@ -125,4 +147,79 @@ const outputs: Command = async (call) => {
   return 0;
 };
 
-export const commands = { up, preview, destroy, outputs } satisfies Record<string, Command>;
+const explain: Command = async (call) => {
+  const config =
+    call.file === undefined
+      ? { ...(await readStackConfig(call.stack)), ...(await overrides(call)) }
+      : await readConfigFile(call.file);
+  // What only some commands need is loaded by them: the others start sooner.
+  const { explain: explanation } = await import("./explain.ts");
+  const { text, exitCode } = explanation({ config, json: call.json, project: projectName });
+  call.print(text);
+  return exitCode;
+};
+
+const report: Command = async (call) => {
+  await writeReport(call, call.operands);
+  return 0;
+};
+
+async function writeReport(call: Call, files: readonly string[]): Promise<void> {
+  const { report: write } = await import("./report.ts");
+  const { log, print, json } = call;
+  await write({ files, runsFolder, outputFolder: labFolder, ...terminal(), json, print, log });
+}
+
+const compare: Command = async (call) => {
+  if (call.operands.length > 0) {
+    if (call.operands.length < 2) throw new Error("A comparison needs two run files: compare A.json B.json");
+    await writeReport(call, call.operands);
+    return 0;
+  }
+  const datapaths = (call.datapaths ?? "vxlan,native").split(",");
+  if (new Set(datapaths).size < 2) throw new Error("A comparison needs two datapaths: --datapaths vxlan,native");
+  const { rounds, signal, log } = call;
+  const taken = await takeTurns(await switchedLab(call), { datapaths, rounds, signal, log });
+  const runs = taken.flatMap((turn) => ("run" in turn ? [turn.run] : []));
+  if (runs.length > 0)
+    await writeReport(
+      call,
+      runs.map(({ id }) => path.join(runsFolder, `${id}.json`)),
+    );
+  const failed = taken.filter((turn) => "failure" in turn);
+  for (const { datapath, round } of failed) log(`No run of ${datapath} in round ${round}: its up failed, see above.`);
+  return failed.length > 0 || signal.aborted || runs.length === 0 ? 1 : 0;
+};
+
+/** The stack of a call as a lab that a comparison may switch. */
+async function switchedLab(call: Call): Promise<SwitchedLab> {
+  const before = await open(call);
+  const stood = Object.keys(await before.stack.outputs()).length > 0;
+  const committed = await readStackConfig(call.stack);
+  const verification = z.looseObject({}).safeParse(committed["verification"]);
+  return {
+    measure: async (datapath, occasion) => {
+      const config = {
+        ...committed,
+        ...(await overrides({ ...call, datapath })),
+        verification: { ...verification.data, occasion },
+      };
+      const { stack, configFile } = await openStack(call.stack, config, call.log);
+      try {
+        const { outputs } = await stack.up(operationOptions({ ...call, json: true }, configFile));
+        return runSchema.parse(outputs["verification"]?.value);
+      } catch (error) {
+        if (error instanceof CommandError) throw new Error("up failed");
+        throw error;
+      }
+    },
+    restore: async () => {
+      const { stack, configFile } = await openStack(call.stack, before.usedConfig, call.log);
+      const options = operationOptions({ ...call, json: true }, configFile);
+      if (stood) await stack.up(options);
+      else await stack.destroy(options);
+    },
+  };
+}
+
+export const commands = { up, preview, destroy, outputs, explain, compare, report } satisfies Record<string, Command>;

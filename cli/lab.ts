@@ -9,10 +9,14 @@ const usage = `npm run lab -- [COMMAND] [OPTIONS]
   destroy    remove everything that up made
   outputs    print what the lab knows of itself
   explain    print what a datapath asks for: features, Helm values, plan
+  compare    measure datapaths in turn, or compare kept runs: compare A.json B.json
+  report     write kept runs as a page, .lab/report.html: report [RUN.json …]
 
   --stack NAME       Pulumi.NAME.yaml has its config (default: local)
   --datapath MODE    vxlan, geneve or native, instead of the stack's
   --json             print JSON alone on standard output, all else on standard error
+  --datapaths A,B    compare: the datapaths (default: vxlan,native)
+  --rounds N         compare: how often each is measured (default: 2)
   --file F           explain: take the config from a YAML or JSON file, - for standard input
 `;
 
@@ -21,6 +25,8 @@ const options = {
   datapath: { type: "string" },
   json: { type: "boolean", default: false },
   file: { type: "string" },
+  datapaths: { type: "string" },
+  rounds: { type: "string", default: "2" },
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
@@ -45,14 +51,23 @@ if (values.help) {
 } else if (command === undefined) {
   fail(`There is no command ${name}.\n\n${usage}`, 2);
 } else {
+  const rounds = Number(values.rounds);
+  if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100) fail("--rounds takes a whole number from 1 to 100.", 2);
+  const interruption = new AbortController();
   // Ctrl-C reaches the engine and its commands as well; this process stays to see them clean up.
-  process.on("SIGINT", () => process.stderr.write("Interrupted: waiting for what runs to clean up …\n"));
+  process.on("SIGINT", () => {
+    interruption.abort();
+    process.stderr.write("Interrupted: waiting for what runs to clean up …\n");
+  });
   try {
     process.exitCode = await command({
       stack: values.stack,
       json: values.json,
       operands,
+      rounds,
+      signal: interruption.signal,
       ...(values.datapath === undefined ? {} : { datapath: values.datapath }),
+      ...(values.datapaths === undefined ? {} : { datapaths: values.datapaths }),
       ...(values.file === undefined ? {} : { file: values.file }),
       log: (line) => process.stderr.write(`${line}\n`),
       print: (text) => process.stdout.write(text),

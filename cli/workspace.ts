@@ -24,6 +24,10 @@ export async function readStackConfig(stack: string): Promise<Record<string, unk
     throw new Error(`There is no Pulumi.${stack}.yaml. Stacks here: ${known.join(", ")}.`);
   }
   const { config } = stackFile.parse(parse(await readFile(file, "utf8")) ?? {});
+  return withoutProject(config);
+}
+
+function withoutProject(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const prefix = `${projectName}:`;
   return Object.fromEntries(
     Object.entries(config).map(([key, value]) => [key.startsWith(prefix) ? key.slice(prefix.length) : key, value]),
@@ -34,6 +38,8 @@ export interface OpenStack {
   readonly stack: Stack;
   /** Stack config of this call: the committed file's with the overrides. Operations are given it as `configFile`. */
   readonly configFile: string;
+  /** The config that the stack was last opened with before this call; this call's where there was none. */
+  readonly usedConfig: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -65,14 +71,17 @@ export async function openStack(
   const configFile = path.join(project, `Pulumi.${stackName}.yaml`);
   await writeFile(path.join(project, "Pulumi.yaml"), stringify({ name: projectName, runtime: "nodejs" }));
   await LocalWorkspace.createOrSelectStack({ stackName, workDir: project }, { pulumiCommand, envVars });
-  const salt = existsSync(configFile) ? stackFile.parse(parse(await readFile(configFile, "utf8")) ?? {}) : {};
+  const used = existsSync(configFile)
+    ? stackFile.parse(parse(await readFile(configFile, "utf8")) ?? {})
+    : { config: {} };
   const entries = Object.entries(config).map(([key, value]): [string, unknown] => [`${projectName}:${key}`, value]);
-  await writeFile(`${configFile}.new`, stringify({ ...salt, config: Object.fromEntries(entries) }));
+  await writeFile(`${configFile}.new`, stringify({ ...used, config: Object.fromEntries(entries) }));
   await rename(`${configFile}.new`, configFile);
 
   const stack = await LocalWorkspace.selectStack({ stackName, workDir: root }, { pulumiCommand, envVars });
   if (envVars.PULUMI_BACKEND_URL === `file://${state}`) await releaseAbandonedLock(stack, state, configFile, log);
-  return { stack, configFile };
+  const usedConfig = Object.keys(used.config).length === 0 ? config : withoutProject(used.config);
+  return { stack, configFile, usedConfig };
 }
 
 /** The passphrase of a state folder: made once, readable by its owner only. */

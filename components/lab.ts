@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { LabConfig } from "../datapath/config/index.ts";
+import { features } from "../datapath/features.ts";
 import { ConfigError } from "../datapath/findings.ts";
 import { kernelSettings } from "../datapath/kernel-settings.ts";
 import { bridgeAddress, labNodes } from "../datapath/nodes.ts";
@@ -77,7 +78,7 @@ export class DatapathLab extends pulumi.ComponentResource {
       namespace,
       pod: { namespace: pod.namespace, address: pod.address },
     }));
-    const { runsFolder, ...settings } = verification;
+    const { runsFolder, occasion, ...settings } = verification;
     this.verification = new Verification(
       "verification",
       {
@@ -87,10 +88,12 @@ export class DatapathLab extends pulumi.ComponentResource {
           pool,
           nodes: [...this.nodes],
           plan: [...this.plan],
+          features: features(config),
           settings,
           runsFolder,
         },
         title,
+        occasion,
         incarnations: Object.fromEntries(made.nodes.map(({ node, incarnation }) => [node.name, incarnation])),
       },
       { parent: this, dependsOn: applied },

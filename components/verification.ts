@@ -8,6 +8,8 @@ export interface VerificationArgs {
   readonly spec: VerificationSpec;
   /** The datapath's name: what a preview shows of the change. */
   readonly title: string;
+  /** A changed text makes it run again. */
+  readonly occasion: string;
   /** Which incarnation of which node the evidence comes from: a node made anew is verified anew. */
   readonly incarnations: Readonly<Record<string, string>>;
 }
@@ -24,7 +26,11 @@ export class Verification extends pulumi.ComponentResource {
         create: nodeAsRoot("verification/main.ts"),
         stdin: JSON.stringify(args.spec),
         // Not read by the program: changed values are what makes the engine run it again.
-        environment: { LAB_DATAPATH: args.title, LAB_INCARNATIONS: JSON.stringify(args.incarnations) },
+        environment: {
+          LAB_DATAPATH: args.title,
+          LAB_OCCASION: args.occasion,
+          LAB_INCARNATIONS: JSON.stringify(args.incarnations),
+        },
         // Progress is for people; standard output is the run.
         logging: command.local.Logging.Stderr,
         addPreviousOutputInEnv: false,

@@ -19,6 +19,11 @@ export const verificationSpec = z.strictObject({
     .min(2),
   // Made by planFor in the program that gives it: its shape is the compiler's business, not a parser's.
   plan: z.array(z.custom<NodePlan>((value) => typeof value === "object" && value !== null)),
+  features: z
+    .array(
+      z.object({ name: z.string(), requested: z.string(), effective: z.string(), reason: z.string().exactOptional() }),
+    )
+    .meta({ description: "What was asked for, feature by feature, and what will be in effect on such machines." }),
   settings: z.strictObject({
     samples: z.int(),
     durationSeconds: z.int(),

@@ -1,5 +1,6 @@
 import { cpus, release } from "node:os";
 import type { NodeEvidence, PathMtuEvidence } from "../datapath/evidence.ts";
+import { featuresFound, foundByChecks } from "../datapath/found-features.ts";
 import type { NodePlan } from "../datapath/plan.ts";
 import { runSchemaVersion, type Check, type Latency, type Run, type Sample } from "../datapath/run.ts";
 import { figuresOf } from "../datapath/statistics.ts";
@@ -156,6 +157,7 @@ export async function verify(
         },
       },
       verdict,
+      features: featuresFound(spec.features, foundByChecks(spec.features, checks)),
       checks,
       samples,
       ...figuresOf(samples),

@@ -24,6 +24,10 @@ export const verification = z.strictObject({
     .min(1)
     .default(".lab/runs")
     .meta({ description: "Folder in which each run is kept as a JSON file, relative to the project." }),
+  occasion: z
+    .string()
+    .default("")
+    .meta({ description: "Any text. A changed one makes the next up prove and measure again." }),
   enforce: z.boolean().default(true).meta({ description: "Fail the update when the evidence contradicts the plan." }),
 });
 

@@ -34,6 +34,7 @@ function specOf(lab: TestLab, { outputs }: UpResult): VerificationSpec {
     pool: "10.42.0.0/16",
     nodes: nodesOf({ outputs } as UpResult),
     plan: outputs["plan"]?.value as VerificationSpec["plan"],
+    features: [],
     settings: { ...quickly, enforce: true },
     runsFolder: lab.runsFolder,
   };

@@ -1,0 +1,61 @@
+import type { Run } from "../datapath/run.ts";
+
+/** The lab that a comparison switches from datapath to datapath. */
+export interface SwitchedLab {
+  /** Brings the lab to a datapath and proves and measures it anew. Rejects where that fails or the datapath is contradicted. */
+  readonly measure: (datapath: string, occasion: string) => Promise<Run>;
+  /** Brings the lab back to what it was before the first `measure`. */
+  readonly restore: () => Promise<void>;
+}
+
+export interface CompareOptions {
+  readonly datapaths: readonly string[];
+  readonly rounds: number;
+  readonly signal: AbortSignal;
+  readonly log: (line: string) => void;
+}
+
+/** One turn of a comparison, also where it failed. */
+export type Turn = { readonly datapath: string; readonly round: number } & (
+  { readonly run: Run } | { readonly failure: string }
+);
+
+/**
+ * The order of a comparison: every datapath once a round, and in the opposite order in every second round, so that what
+ * drifts on the machines drifts over all of them alike.
+ */
+export function turns(datapaths: readonly string[], rounds: number): { datapath: string; round: number }[] {
+  return Array.from({ length: rounds }, (_, index) => index + 1).flatMap((round) =>
+    (round % 2 === 1 ? datapaths : datapaths.toReversed()).map((datapath) => ({ datapath, round })),
+  );
+}
+
+/**
+ * Measures each datapath in its turn and leaves the lab as it was. A turn that fails is kept as failed and the others go on;
+ * once `signal` aborts no further turn begins.
+ */
+export async function takeTurns(lab: SwitchedLab, options: CompareOptions): Promise<Turn[]> {
+  const { datapaths, rounds, signal, log } = options;
+  const planned = turns(datapaths, rounds);
+  const taken: Turn[] = [];
+  try {
+    for (const [index, { datapath, round }] of planned.entries()) {
+      if (signal.aborted) {
+        log(`Interrupted: ${planned.length - index} of ${planned.length} turns were not taken.`);
+        break;
+      }
+      log(`Turn ${index + 1} of ${planned.length}: ${datapath}, round ${round} of ${rounds}`);
+      try {
+        taken.push({ datapath, round, run: await lab.measure(datapath, `${Date.now()}-${index}`) });
+      } catch (error) {
+        const failure = error instanceof Error ? error.message : String(error);
+        taken.push({ datapath, round, failure });
+        log(`${datapath}, round ${round}: ${failure}`);
+      }
+    }
+  } finally {
+    log("Leaving the lab as it was …");
+    await lab.restore();
+  }
+  return taken;
+}

@@ -1,0 +1,79 @@
+// The program that the preflight command resource runs: asks all machines at once what they are, judges the answers, and prints
+// the facts as JSON. The spec is on standard input. Every finding of every machine is printed before it fails.
+//   main.ts          looks, and marks machines that passed as this lab's
+//   main.ts release  takes the marks away
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { text } from "node:stream/consumers";
+import { labConfig } from "../../datapath/config/index.ts";
+import { formatFindings, type Finding } from "../../datapath/findings.ts";
+import { judgeMachines, parseFacts, type MachineFacts } from "../../datapath/preflight.ts";
+import { preflightSpec, type PreflightSpec } from "./spec.ts";
+import { runOverSsh } from "./ssh.ts";
+
+const project = "datapath-lab";
+/** Without root what can be seen is still told, and that it is not root. */
+const asRoot = 'if [ "$(id -u)" -ne 0 ] && sudo -n true 2>/dev/null; then exec sudo -n sh -s; fi; exec sh -s';
+const markScript = 'umask 022; printf "%s" "$LAB_MARK" >/etc/datapath-lab\n';
+const unmarkScript = 'if [ "$(cat /etc/datapath-lab 2>/dev/null)" = "$LAB_MARK" ]; then rm -f /etc/datapath-lab; fi\n';
+const factsScript = readFileSync(path.resolve(import.meta.dirname, "../../scripts/machine/facts"), "utf8");
+
+const spec = preflightSpec.parse(JSON.parse(await text(process.stdin)));
+if (process.argv[2] === "release") await runOnAll(spec, unmarkScript);
+else process.exitCode = await check(spec);
+
+async function check({ lab, machines, datapath, strict, floors }: PreflightSpec): Promise<number> {
+  const answers = await Promise.all(
+    machines.map(async ({ name, connection }): Promise<MachineFacts | Finding> => {
+      try {
+        const { stdout, sentAt, answeredAt } = await runOverSsh(connection, asRoot, factsScript);
+        const facts = parseFacts(name, stdout, clockSkew(stdout, sentAt, answeredAt));
+        const offloads = Object.values(facts.nic?.offloads ?? {}).filter((isOn) => isOn).length;
+        process.stderr.write(
+          `${name}: ${facts.os}, kernel ${facts.kernel}, ${facts.nic?.link ?? "no NIC"} (${facts.nic?.driver ?? "unknown driver"}, ${offloads} offloads)\n`,
+        );
+        return facts;
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        return {
+          id: "machine-unreachable",
+          severity: "error",
+          key: "machines",
+          message: `${name}: ${reason}`,
+          wayOut: "Check address, port, user, key and host key, and that ssh reaches it from here.",
+        };
+      }
+    }),
+  );
+  const facts = answers.flatMap((answer) => ("kernel" in answer ? [answer] : []));
+  const config = labConfig.parse({ datapath, strict });
+  const findings = [
+    ...answers.flatMap((answer) => ("kernel" in answer ? [] : [answer])),
+    ...judgeMachines(facts, config, floors, lab),
+  ];
+  if (findings.length > 0) process.stderr.write(`${formatFindings(findings, project)}\n`);
+  const errors = findings.filter(({ severity }) => severity === "error").length;
+  if (errors > 0) {
+    process.stderr.write(
+      `${errors === 1 ? "1 error" : `${errors} errors`} on the machines; nothing was installed on them.\n`,
+    );
+    return 1;
+  }
+  await runOnAll(spec, markScript);
+  process.stdout.write(JSON.stringify(facts.map((one) => ({ ...one, clockSkewSeconds: undefined, mark: undefined }))));
+  return 0;
+}
+
+async function runOnAll({ lab, machines }: PreflightSpec, script: string): Promise<void> {
+  // The spec lets nothing through that means something to a shell.
+  const marked = `LAB_MARK='${lab}'\n${script}`;
+  await Promise.all(machines.map(({ connection }) => runOverSsh(connection, asRoot, marked)));
+}
+
+/** How far a machine's clock is ahead, in seconds; less than the way there and back took counts as nothing. */
+function clockSkew(stdout: string, sentAt: number, answeredAt: number): number {
+  const clock = Number(/^clock\t([0-9.]+)$/m.exec(stdout)?.[1]) * 1000;
+  if (Number.isNaN(clock)) return 0;
+  if (clock < sentAt) return (clock - sentAt) / 1000;
+  return clock > answeredAt ? (clock - answeredAt) / 1000 : 0;
+}
