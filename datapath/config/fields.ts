@@ -29,8 +29,16 @@ export const ipv6Cidr = z.string().check((context) => {
 /** An IPv4 address in four-part notation. */
 export const ipv4Address = z.ipv4("no IPv4 address in four-part notation");
 
-/** Schemas that may be written as a bare word, with the key that the word stands for: for the JSON Schema of editors. */
-export const bareWords = z.registry<{ readonly key: string }>();
+/** How a schema may be written in short, for the JSON Schema of editors. */
+interface ShortForm {
+  /** The key that a bare word stands for. */
+  readonly key: string;
+  /** A key that may be missing, and the word that it then has. */
+  readonly assumed?: { readonly key: string; readonly word: string };
+}
+
+/** Schemas that may be written as a bare word. */
+export const bareWords = z.registry<ShortForm>();
 
 /** A bare word is short for the object that has only that word: `routes: router` for `routes: {kind: router}`. */
 export function orBareWord<Schema extends z.ZodType>(key: string, schema: Schema): z.ZodPreprocess<Schema> {

@@ -92,6 +92,6 @@ export const routes = z
       ]),
     ]),
   )
-  .register(bareWords, { key: "kind" });
+  .register(bareWords, { key: "kind", assumed: { key: "speaker", word: "kube-router" } });
 
 export type Routes = z.infer<typeof routes>;
