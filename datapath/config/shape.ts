@@ -146,9 +146,25 @@ function unknownKeyWayOut(path: KeyPath, shape: JsonSchema, root: unknown): stri
   if (other !== undefined) return other;
   const meant = nearest(word, siblings);
   if (meant !== undefined) return `Did you mean ${formatPath([...parent, meant])}?`;
-  const elsewhere = allPaths(shape).find((known) => known.at(-1) === word);
+  const owners = ownersOf(word, parent, shape, root);
+  if (owners.length > 0) return `Leave it out: it belongs to ${owners.join(" and ")}.`;
+  const elsewhere = knownPaths(shape).find((known) => known.at(-1) === word);
   if (elsewhere !== undefined) return `Did you mean ${formatPath(elsewhere)}?`;
   return `Keys ${parent.length === 0 ? "at the top" : `in ${formatPath(parent)}`}: ${siblings.join(", ")}.`;
+}
+
+/** The other branches of a union that have a key: `mode: vxlan` for a tunnel's key in native mode. */
+function ownersOf(key: string, parent: KeyPath, shape: JsonSchema, root: unknown): string[] {
+  const chosen = valueAt(root, parent);
+  return shapesAt(parent, shape, without(root, parent)).flatMap(({ properties = {} }) =>
+    Object.hasOwn(properties, key)
+      ? Object.entries(properties).flatMap(([name, property]) =>
+          typeof property === "boolean" || property.const === undefined || property.const === valueAt(chosen, [name])
+            ? []
+            : [`${name}: ${String(property.const)}`],
+        )
+      : [],
+  );
 }
 
 function knownKeys(path: KeyPath, shape: JsonSchema, root: unknown): string[] {
@@ -180,6 +196,14 @@ function branches(shape: JsonSchema, value: unknown): JsonSchema[] {
     ),
   );
   return fitting.length === 0 ? all : fitting;
+}
+
+const pathsOf = new WeakMap<JsonSchema, string[][]>();
+
+function knownPaths(shape: JsonSchema): string[][] {
+  const known = pathsOf.get(shape) ?? allPaths(shape);
+  pathsOf.set(shape, known);
+  return known;
 }
 
 function allPaths(shape: JsonSchema, path: readonly string[] = []): string[][] {

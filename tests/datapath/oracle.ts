@@ -26,7 +26,9 @@ export function outcomeOf(values: unknown): Outcome {
   const yes = (path: string): boolean => at(path) === true;
   const notNo = (path: string): boolean => at(path) !== false;
   const ends: string[] = [];
-  const end = (when: boolean, words: string): void => void (when ? ends.push(words) : 0);
+  const end = (when: boolean, words: string): void => {
+    if (when) ends.push(words);
+  };
 
   const cloud = ["gke", "eni", "azure"].filter((name) => yes(`${name}.enabled`));
   const tunnel = cloud.includes("gke") ? "disabled" : (at("tunnel") ?? "vxlan");
@@ -48,7 +50,7 @@ export function outcomeOf(values: unknown): Outcome {
     nodePort && socketLB && part("externalIPs.enabled") && part("hostPort.enabled") && part("sessionAffinity");
   const bandwidthManager = yes("bandwidthManager.enabled") && !ipsec;
 
-  end(!["vxlan", "geneve", "disabled"].includes(String(tunnel)), "invalid tunnel mode");
+  end(!["vxlan", "geneve", "disabled"].some((word) => word === tunnel), "invalid tunnel mode");
   end(isTunnel && yes("autoDirectNodeRoutes"), "auto-direct-node-routes cannot be used with tunneling");
   end(!isTunnel && masquerade4 && !at("ipv4NativeRoutingCIDR") && ipam !== "eni", "--ipv4-native-routing-cidr");
   end(!isTunnel && masquerade6 && !at("ipv6NativeRoutingCIDR"), "--ipv6-native-routing-cidr");

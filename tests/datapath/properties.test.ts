@@ -6,7 +6,7 @@ import { crashRules } from "../../datapath/rules/crash.ts";
 import { madeDatapath, likelyDatapath } from "./made-configs.ts";
 import { outcomeOf } from "./oracle.ts";
 
-const runs = { numRuns: 3000 };
+const runs = { numRuns: 2000 };
 const crashIds = new Set([...crashRules.map(({ id }) => id), "eni-without-ipv6"]);
 const fallbackIds: Readonly<Record<string, string>> = {
   "bpf-masquerade-falls-back": "masquerade",
@@ -18,7 +18,9 @@ const fallbackIds: Readonly<Record<string, string>> = {
 /** Refused always, though without any device the agent would only turn BIG TCP off. */
 const refusedAnyway = new Set(["big-tcp-without-tunnel", "big-tcp-without-ipsec"]);
 
-describe("Whatever datapath is asked for", () => {
+describe("Whatever datapath is asked for", function () {
+  this.timeout(20_000);
+
   it("the agent never ends on one that passed", () => {
     let passed = 0;
     fc.assert(
