@@ -19,7 +19,12 @@ export interface NodePlan {
   /** How packets between pods on different nodes look on this node's NIC. */
   readonly wire: WirePlan;
   /** Source NAT of pod traffic that leaves `excludedCidr`; absent where masquerading is off. */
-  readonly masquerade?: { readonly podCidr: string; readonly excludedCidr: string };
+  readonly masquerade?: {
+    readonly podCidr: string;
+    readonly excludedCidr: string;
+    /** The nodes' own addresses are left out as well. */
+    readonly exceptNodes?: true;
+  };
 }
 
 export type LinkPlan =
@@ -41,6 +46,7 @@ export interface RoutePlan {
 
 export type WirePlan =
   | { readonly pods: "encapsulated"; readonly protocol: TunnelProtocol; readonly port: number }
+  | { readonly pods: "encrypted"; readonly protocol: "wireguard" | "ipsec" }
   | { readonly pods: "bare" };
 
 /** What a plan has to know of a node. Nothing in it comes out of a command. */
@@ -51,6 +57,8 @@ export interface PlannedNode {
   readonly gateway: string;
   /** The node's address towards its pods; absent where the agent chooses it. */
   readonly routerAddress?: string;
+  /** The NIC towards the other nodes; eth0 where absent. */
+  readonly device?: string;
 }
 
 /**
@@ -59,8 +67,11 @@ export interface PlannedNode {
  */
 export type Carrier = "kernel" | "cilium";
 
-/** Bytes that a tunnel adds: outer Ethernet, IPv4, UDP and tunnel header (1.13.4 pkg/mtu/mtu.go). */
+/** Bytes that a tunnel takes: outer IPv4, UDP and tunnel header, and the inner Ethernet (1.13.4 pkg/mtu/mtu.go). */
 export const tunnelOverheadBytes = 50;
+
+/** Bytes that the agent keeps free for encryption (1.13.4 pkg/mtu/mtu.go). */
+const encryptionOverheadBytes = { wireguard: 80, ipsec: 77 };
 
 /** The name of Cilium's tunnel device (1.13.4 bpf/init.sh). */
 export function tunnelLink(protocol: TunnelProtocol): string {
@@ -83,7 +94,8 @@ export function planFor(
   { carrier, underlayMtuBytes }: { readonly carrier: Carrier; readonly underlayMtuBytes: number },
 ): NodePlan[] {
   const tunnel = datapath.mode === "native" ? undefined : { protocol: datapath.mode, port: tunnelPort(datapath) };
-  const pathMtuBytes = underlayMtuBytes - (tunnel === undefined ? 0 : tunnelOverheadBytes);
+  const encryption = carrier === "cilium" && datapath.encryption !== "none" ? datapath.encryption : undefined;
+  const pathMtuBytes = underlayMtuBytes - overheadBytes(tunnel !== undefined, encryption);
   return nodes.map((node) => ({
     node: node.name,
     links: Object.fromEntries(
@@ -101,17 +113,44 @@ export function planFor(
       ? { routerRoute: { destination: node.podCidr, via: node.address } }
       : {}),
     pathMtuBytes,
-    ...(tunnel === undefined ? {} : { podRouteMtuBytes: pathMtuBytes }),
-    wire: tunnel === undefined ? { pods: "bare" } : { pods: "encapsulated", ...tunnel },
+    ...(pathMtuBytes === underlayMtuBytes ? {} : { podRouteMtuBytes: pathMtuBytes }),
+    wire: wireOf(tunnel, encryption),
     ...(datapath.masquerade.ipv4
-      ? { masquerade: { podCidr: node.podCidr, excludedCidr: excludedCidr(datapath) } }
+      ? {
+          masquerade: {
+            podCidr: node.podCidr,
+            excludedCidr: excludedCidr(datapath),
+            ...nodeExemption(datapath, carrier),
+          },
+        }
       : {}),
   }));
+}
+
+/** WireGuard's allowance holds the tunnel's as well; IPsec's comes on top of it (1.13.4 pkg/mtu/mtu.go GetRouteMTU). */
+function overheadBytes(hasTunnel: boolean, encryption: "wireguard" | "ipsec" | undefined): number {
+  if (encryption === "wireguard") return encryptionOverheadBytes.wireguard;
+  return (hasTunnel ? tunnelOverheadBytes : 0) + (encryption === "ipsec" ? encryptionOverheadBytes.ipsec : 0);
+}
+
+/** With WireGuard the tunnel is inside the encryption, and IPsec encrypts what the tunnel carries. */
+function wireOf(
+  tunnel: { readonly protocol: TunnelProtocol; readonly port: number } | undefined,
+  encryption: "wireguard" | "ipsec" | undefined,
+): WirePlan {
+  if (encryption === "wireguard") return { pods: "encrypted", protocol: encryption };
+  if (tunnel !== undefined) return { pods: "encapsulated", ...tunnel };
+  return encryption === undefined ? { pods: "bare" } : { pods: "encrypted", protocol: encryption };
 }
 
 /** UDP port of a tunnel datapath. */
 export function tunnelPort(datapath: Extract<Datapath, { mode: TunnelProtocol }>): number {
   return datapath.tunnelPort ?? defaultTunnelPort[datapath.mode];
+}
+
+/** Without a tunnel the agent keeps a set of node addresses to which it never masquerades (1.13.4 config.go:2513). */
+function nodeExemption({ mode }: Datapath, carrier: Carrier): { readonly exceptNodes?: true } {
+  return mode === "native" && carrier === "cilium" ? { exceptNodes: true } : {};
 }
 
 function excludedCidr(datapath: Datapath): string {
@@ -135,13 +174,18 @@ function routeTo(
     const device = tunnelLink(datapath.mode);
     return { ...via, device, mtuBytes: pathMtuBytes, tunnelEndpoint: peer.address, from: "plan" };
   }
+  const device = node.device ?? "eth0";
   switch (datapath.routes.kind) {
     case "direct":
-      return { via: peer.address, device: "eth0", from: "plan" };
+      return { via: peer.address, device, from: "plan" };
     case "router":
-      return { via: node.gateway, device: "eth0", from: "default" };
+      return { via: node.gateway, device, from: "default" };
     case "bgp":
-      return { via: node.gateway, device: "eth0", from: carrier === "kernel" ? "bgp" : "default" };
+      // In the embedded lab the router speaks BGP. kube-router peers node with node; Cilium only advertises.
+      if (carrier === "kernel") return { via: node.gateway, device, from: "bgp" };
+      return datapath.routes.speaker === "kube-router"
+        ? { via: peer.address, device, from: "bgp" }
+        : { via: node.gateway, device, from: "default" };
   }
 }
 
@@ -162,9 +206,23 @@ export function describeNodePlan(plan: NodePlan): NodePlanInWords {
     routes: mapValues(plan.routes, describeRoutePlan),
     routerRoute: routerRoute === undefined ? "none" : `${routerRoute.destination} via ${routerRoute.via}`,
     pathMtuBytes: plan.pathMtuBytes,
-    wire: wire.pods === "bare" ? "pod packets as they are" : `pod packets inside ${wire.protocol}, UDP ${wire.port}`,
-    masquerade: masquerade === undefined ? "off" : `${masquerade.podCidr} to all but ${masquerade.excludedCidr}`,
+    wire: describeWirePlan(wire),
+    masquerade:
+      masquerade === undefined
+        ? "off"
+        : `${masquerade.podCidr} to all but ${masquerade.excludedCidr}${masquerade.exceptNodes === true ? " and the nodes" : ""}`,
   };
+}
+
+function describeWirePlan(wire: WirePlan): string {
+  switch (wire.pods) {
+    case "bare":
+      return "pod packets as they are";
+    case "encapsulated":
+      return `pod packets inside ${wire.protocol}, UDP ${wire.port}`;
+    case "encrypted":
+      return `pod packets encrypted by ${wire.protocol}`;
+  }
 }
 
 export function describeLinkPlan(link: LinkPlan): string {
