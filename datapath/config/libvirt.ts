@@ -25,6 +25,7 @@ const image = z
       .optional()
       .meta({ description: "Where the image can be downloaded; the next one is tried where one fails." }),
     path: z.string().min(1).optional().meta({ description: "The image as a file of this machine, instead of urls." }),
+    format: z.enum(["qcow2", "raw"]).default("qcow2").meta({ description: "Format of the file." }),
     sha256: sha256.optional().meta({
       description:
         "Checksum of the file. A file that has another is refused. Required with urls; with path it is computed.",

@@ -53,13 +53,6 @@ export function networkXml(lab: LibvirtLab, machines: LibvirtMachines, incarnati
   });
 }
 
-/** A volume that is uploaded as it is: the base image, a seed, the probe's disk. */
-export function uploadedVolumeXml(name: string, bytes: number, format: "qcow2" | "raw"): string {
-  return document({
-    volume: { name, capacity: { "@unit": "bytes", "#": bytes }, target: { format: { "@type": format } } },
-  });
-}
-
 /** A machine's own disk, which holds what it writes; all else is read from the base image. */
 export function diskVolumeXml(
   lab: LibvirtLab,

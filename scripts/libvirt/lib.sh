@@ -31,6 +31,16 @@ owner_of() {
 
 is_running() { [ "$(virsh domstate "$1" 2>/dev/null)" = running ]; }
 
+# refresh POOL: lets the pool see the files that came and went. libvirt refuses while a volume of it is made or filled.
+refresh() {
+  local deadline=$((SECONDS + 600)) reason
+  until reason=$(virsh pool-refresh "$1" 2>&1 >/dev/null); do
+    case $reason in *asynchronous*) ;; *) say "$reason" && return 1 ;; esac
+    if [ "$SECONDS" -ge "$deadline" ]; then say "$reason" && return 1; fi
+    sleep 0.3
+  done
+}
+
 # remove_domain NAME: ends it at once and takes its definition away
 remove_domain() {
   if have dominfo "$1"; then
@@ -45,10 +55,10 @@ remove_volume() {
   if have_volume "$1" "$2"; then virsh vol-delete --pool "$1" "$2" >/dev/null; fi
 }
 
-# upload POOL NAME FILE XML: makes the volume and fills it. One that is not complete goes away again.
+# upload POOL NAME FILE FORMAT: makes the volume and fills it. One that is not complete goes away again.
 upload() {
   remove_volume "$1" "$2"
-  printf '%s' "$4" | virsh vol-create "$1" /dev/stdin >/dev/null
+  virsh vol-create-as "$1" "$2" "$(stat -L -c %s "$3")" --format "$4" >/dev/null
   if ! virsh vol-upload --pool "$1" --sparse "$2" "$3" >/dev/null; then
     remove_volume "$1" "$2"
     die "The upload of $3 to volume $2 of pool $1 failed."
