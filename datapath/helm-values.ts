@@ -95,11 +95,12 @@ type Tree = Map<string, Tree | { readonly value: ChartValue }>;
 function put(tree: Tree, path: readonly string[], value: ChartValue): void {
   const [key, ...rest] = path;
   if (key === undefined) return;
+  const found = tree.get(key);
   if (rest.length === 0) {
-    tree.set(key, { value });
+    // An open object may be said in parts: as a whole, and by the path of something inside it.
+    tree.set(key, found instanceof Map ? new Map([...found, ...entriesOf(value)]) : { value });
     return;
   }
-  const found = tree.get(key);
   const branch: Tree = found instanceof Map ? found : new Map(entriesOf(found?.value));
   tree.set(key, branch);
   put(branch, rest, value);
