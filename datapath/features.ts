@@ -40,6 +40,8 @@ interface Effect {
  * datapath that ends the agent has nothing in effect; the rules say so.)
  */
 export function featuresOf(datapath: Datapath, { runsCilium: hasCilium, kernel }: Circumstances): PlannedFeature[] {
+  const asked = agentOptions(datapath);
+  const { options, reasons } = afterFallbacks(asked);
   const row = (
     name: string,
     requested: string,
@@ -47,7 +49,7 @@ export function featuresOf(datapath: Datapath, { runsCilium: hasCilium, kernel }
     embedded?: string,
   ): PlannedFeature => {
     const { effective, reason } = hasCilium
-      ? (belowFloor(datapath, name, kernel, requested) ?? otherwise)
+      ? (belowFloor(options, datapath, name, kernel, requested) ?? otherwise)
       : { effective: embedded ?? requested, reason: "No Cilium runs in the embedded lab." };
     return effective === requested || reason === undefined
       ? { name, requested, effective: requested }
@@ -56,8 +58,6 @@ export function featuresOf(datapath: Datapath, { runsCilium: hasCilium, kernel }
   const toggle = (name: string, requested: boolean, reason?: string): PlannedFeature =>
     row(name, onOff(requested), { effective: onOff(requested && reason === undefined), reason }, "off");
 
-  const asked = agentOptions(datapath);
-  const { options, reasons } = afterFallbacks(asked);
   const { ipv6, bandwidthManager, loadBalancer, hubble, encryption } = datapath;
   const noBalancing = asked.enableNodePort ? undefined : "NodePort is not in BPF: kube-proxy balances.";
 
@@ -140,13 +140,13 @@ function hostRouting({ enableHostLegacyRouting }: AgentOptions): string {
 
 /** What a kernel that is too old makes of a feature without ending the agent. */
 function belowFloor(
+  options: AgentOptions,
   datapath: Datapath,
   name: string,
   kernel: string | undefined,
   requested: string,
 ): Effect | undefined {
   if (kernel === undefined) return undefined;
-  const { options } = afterFallbacks(agentOptions(datapath));
   const floor = kernelFloors.find(
     (candidate) =>
       candidate.feature === name && candidate.asked(options, datapath) && meetsFloor(candidate, kernel) === false,
