@@ -1,0 +1,125 @@
+import { createHash } from "node:crypto";
+import * as command from "@pulumi/command";
+import * as kubernetes from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import type { Cilium as CiliumConfig } from "../datapath/config/cilium.ts";
+import type { Datapath } from "../datapath/config/datapath.ts";
+import { helmValues } from "../datapath/helm-values.ts";
+import { datapathTitle } from "../datapath/plan.ts";
+import { preparedRelease } from "../verification/rollout/release.ts";
+import { rolloutResult, type RolloutResult, type RolloutSpec } from "../verification/rollout/spec.ts";
+import { nodeAsPerson } from "./scripts.ts";
+
+export interface CiliumArgs {
+  readonly datapath: Datapath;
+  readonly cilium: CiliumConfig;
+  /** How many nodes the cluster has: there are no more operators than that. Not known of a cluster that stands already. */
+  readonly nodeCount?: number;
+  /** Text, for the waiting program; it stays secret. */
+  readonly kubeconfig: pulumi.Input<string>;
+  readonly context?: string | undefined;
+  /** Names of CustomResourceDefinitions that something after Cilium needs. */
+  readonly definitions?: readonly string[];
+}
+
+/** The chart's values for a datapath, with how agents are restarted for it. Depends on the config alone. */
+export function releaseValues(
+  datapath: Datapath,
+  { rollOut }: Pick<CiliumConfig, "rollOut">,
+  nodeCount?: number,
+): Record<string, unknown> {
+  const values = helmValues(datapath);
+  const operators =
+    nodeCount === undefined ? datapath.operatorReplicas : Math.min(datapath.operatorReplicas, nodeCount);
+  return {
+    ...values,
+    // Two operators never share a node (1.13.4 cilium-operator/deployment.yaml): one too many would stay Pending.
+    operator: { ...(isRecord(values["operator"]) ? values["operator"] : {}), replicas: operators },
+    // Without it a changed config restarts nobody.
+    rollOutCiliumPods: true,
+    updateStrategy: {
+      rollingUpdate: { maxUnavailable: rollOut === "together" ? "100%" : 1 },
+      type: "RollingUpdate",
+    },
+  };
+}
+
+/**
+ * Cilium as a Helm release of a cluster, and the wait until each agent runs with its configuration. With `manage: false` the wait
+ * alone.
+ */
+export class Cilium extends pulumi.ComponentResource {
+  public readonly release: kubernetes.helm.v3.Release | undefined;
+  /** Which agents run, and which pods were made anew. */
+  public readonly rollout: pulumi.Output<RolloutResult>;
+
+  constructor(name: string, args: CiliumArgs, opts?: pulumi.ComponentResourceOptions) {
+    const { datapath, cilium, nodeCount, definitions = [] } = args;
+    super("datapath-lab:index:Cilium", name, { datapath, cilium }, opts);
+    const values = releaseValues(datapath, cilium, nodeCount);
+    const replace = cilium.strategy === "replace";
+    if (cilium.manage) {
+      const { repository, version, archive } = cilium.chart;
+      const kubeconfig = pulumi.output(args.kubeconfig);
+      const prepare = async (): Promise<void> => {
+        const text = await new Promise<string>((resolve) => {
+          kubeconfig.apply(resolve);
+        });
+        const lines = await preparedRelease({ kubeconfig: text, context: args.context, adopt: cilium.adopt });
+        for (const line of lines) void pulumi.log.info(line, this);
+      };
+      this.release = new kubernetes.helm.v3.Release(
+        `${name}-release`,
+        {
+          name: "cilium",
+          namespace: "kube-system",
+          ...(archive === undefined
+            ? { chart: "cilium", version, repositoryOpts: { repo: repository } }
+            : { chart: archive }),
+          values,
+          timeout: cilium.releaseTimeoutSeconds,
+          // Helm would wait in silence for agents that can't start; the roll-out below says which and why.
+          skipAwait: !replace,
+        },
+        {
+          parent: this,
+          hooks: { beforeCreate: [prepare], beforeUpdate: [prepare] },
+          ...(replace ? { replaceOnChanges: ["values"], deleteBeforeReplace: true } : {}),
+        },
+      );
+    }
+    const spec: Omit<RolloutSpec, "kubeconfig"> = {
+      ...(args.context === undefined ? {} : { context: args.context }),
+      restartPods: cilium.restartPods,
+      limitSeconds: cilium.rolloutTimeoutSeconds,
+      definitions: [...definitions],
+    };
+    const wait = new command.local.Command(
+      `${name}-rollout`,
+      {
+        create: nodeAsPerson("verification/rollout/main.ts"),
+        stdin: pulumi.secret(
+          pulumi.output(args.kubeconfig).apply((kubeconfig) => JSON.stringify({ ...spec, kubeconfig })),
+        ),
+        // Not read by the program: changed values are what makes the engine run it again.
+        environment: {
+          LAB_DATAPATH: datapathTitle(datapath),
+          LAB_VALUES: createHash("sha256").update(JSON.stringify(values)).digest("hex").slice(0, 16),
+        },
+        logging: command.local.Logging.Stderr,
+        addPreviousOutputInEnv: false,
+      },
+      {
+        parent: this,
+        hideDiffs: ["stdin"],
+        ...(this.release === undefined ? {} : { dependsOn: this.release }),
+      },
+    );
+    this.rollout = pulumi.unsecret(wait.stdout).apply((json) => rolloutResult.parse(JSON.parse(json)));
+    this.registerOutputs({ rollout: this.rollout });
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,166 @@
+import {
+  ApiextensionsV1Api,
+  ApiException,
+  AppsV1Api,
+  CoreV1Api,
+  type KubeConfig,
+  type V1Pod,
+} from "@kubernetes/client-node";
+import type { AgentPod, ContainerTrouble, NetworkedPod, RolloutObservation } from "../../datapath/rollout.ts";
+import { labPodLabel } from "./spec.ts";
+
+const namespace = "kube-system";
+
+/** Reads what a roll-out is judged by. Rejects where the API server does not answer. */
+export async function observe(config: KubeConfig, definitions: readonly string[]): Promise<RolloutObservation> {
+  const core = config.makeApiClient(CoreV1Api);
+  const apps = config.makeApiClient(AppsV1Api);
+  const [daemonSet, map, nodes, pods, revisions, missingDefinitions] = await Promise.all([
+    orNothing(apps.readNamespacedDaemonSet({ namespace, name: "cilium" })),
+    orNothing(core.readNamespacedConfigMap({ namespace, name: "cilium-config" })),
+    core.listNode(),
+    core.listNamespacedPod({ namespace, labelSelector: "k8s-app=cilium" }),
+    apps.listNamespacedControllerRevision({ namespace, labelSelector: "k8s-app=cilium" }),
+    missing(config, definitions),
+  ]);
+  const own = revisions.items.filter(({ metadata }) =>
+    (metadata?.ownerReferences ?? []).some(({ uid }) => uid === daemonSet?.metadata?.uid),
+  );
+  const revision = own.sort((one, other) => other.revision - one.revision)[0]?.metadata?.labels?.[revisionLabel];
+  const agents = await Promise.all(pods.items.map((pod) => agentPod(core, pod)));
+  const configuredAt = map === undefined ? undefined : lastWritten(map.metadata);
+  return {
+    ...(daemonSet === undefined
+      ? {}
+      : {
+          daemonSet: {
+            generation: daemonSet.metadata?.generation ?? 0,
+            observedGeneration: daemonSet.status?.observedGeneration ?? 0,
+            desired: daemonSet.status?.desiredNumberScheduled ?? 0,
+            ...(revision === undefined ? {} : { revision }),
+          },
+        }),
+    ...(configuredAt === undefined ? {} : { configuredAt }),
+    pods: agents,
+    nodes: nodes.items.map(({ metadata, status }) => {
+      const ready = (status?.conditions ?? []).find(({ type }) => type === "Ready");
+      const why = ready?.message;
+      return {
+        name: metadata?.name ?? "",
+        ready: ready?.status === "True",
+        ...(why === undefined ? {} : { why }),
+      };
+    }),
+    missingDefinitions,
+  };
+}
+
+const revisionLabel = "controller-revision-hash";
+
+/** Server-side field management notes the time of every write; a creation time alone would miss changes. */
+function lastWritten(
+  metadata: { creationTimestamp?: Date; managedFields?: { time?: Date }[] } | undefined,
+): number | undefined {
+  const times = [metadata?.creationTimestamp, ...(metadata?.managedFields ?? []).map(({ time }) => time)].flatMap(
+    (time) => (time === undefined ? [] : [new Date(time).getTime()]),
+  );
+  return times.length === 0 ? undefined : Math.max(...times);
+}
+
+async function agentPod(core: CoreV1Api, pod: V1Pod): Promise<AgentPod> {
+  const name = pod.metadata?.name ?? "";
+  const agent = (pod.status?.containerStatuses ?? []).find((status) => status.name === "cilium-agent");
+  const ready = (pod.status?.conditions ?? []).some(({ type, status }) => type === "Ready" && status === "True");
+  const ended = agent?.state?.terminated ?? agent?.lastState?.terminated;
+  const revision = pod.metadata?.labels?.[revisionLabel];
+  const trouble = troubleOf(pod);
+  return {
+    name,
+    node: pod.spec?.nodeName ?? "",
+    createdAt: pod.metadata?.creationTimestamp?.getTime() ?? 0,
+    ...(revision === undefined ? {} : { revision }),
+    deleting: pod.metadata?.deletionTimestamp !== undefined,
+    ready,
+    restarts: agent?.restartCount ?? 0,
+    ...(trouble === undefined ? {} : { trouble }),
+    lastLines: ready || ended === undefined ? [] : await lastLines(core, name, agent?.state?.terminated === undefined),
+  };
+}
+
+/** The end of the log of the container that ended last. */
+async function lastLines(core: CoreV1Api, name: string, previous: boolean): Promise<string[]> {
+  try {
+    const log = await core.readNamespacedPodLog({
+      namespace,
+      name,
+      container: "cilium-agent",
+      previous,
+      tailLines: 20,
+    });
+    return log.trimEnd().split("\n");
+  } catch {
+    // The runtime may have removed it already; the pod's own state is still told.
+    return [];
+  }
+}
+
+function troubleOf({ status }: V1Pod): ContainerTrouble | undefined {
+  for (const { name, state } of [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]) {
+    const waiting = state?.waiting;
+    if (
+      waiting?.reason !== undefined &&
+      waiting.reason !== "PodInitializing" &&
+      waiting.reason !== "ContainerCreating"
+    ) {
+      // What Kubernetes says of a crash loop has only the pod's name in it; the agent's own lines say more.
+      const message = waiting.reason === "CrashLoopBackOff" ? undefined : waiting.message;
+      return { container: name, reason: waiting.reason, ...(message === undefined ? {} : { message }) };
+    }
+    if (state?.terminated !== undefined && state.terminated.exitCode !== 0) {
+      return { container: name, reason: `ended with status ${state.terminated.exitCode}` };
+    }
+  }
+  const unscheduled = (status?.conditions ?? []).find(
+    ({ type, status: met }) => type === "PodScheduled" && met === "False",
+  );
+  return unscheduled?.message === undefined
+    ? undefined
+    : { container: "pod", reason: "not scheduled", message: unscheduled.message };
+}
+
+/** All pods, as far as their network is concerned. */
+export async function networkedPods(config: KubeConfig): Promise<(NetworkedPod & { readonly uid: string })[]> {
+  const { items } = await config.makeApiClient(CoreV1Api).listPodForAllNamespaces();
+  return items.map(({ metadata, spec, status }) => ({
+    namespace: metadata?.namespace ?? "",
+    name: metadata?.name ?? "",
+    uid: metadata?.uid ?? "",
+    createdAt: metadata?.creationTimestamp?.getTime() ?? 0,
+    hostNetwork: spec?.hostNetwork === true,
+    finished: status?.phase === "Succeeded" || status?.phase === "Failed" || metadata?.deletionTimestamp !== undefined,
+    controlled: (metadata?.ownerReferences ?? []).some(({ controller }) => controller === true),
+    lab: metadata?.labels?.[labPodLabel] !== undefined,
+  }));
+}
+
+async function missing(config: KubeConfig, definitions: readonly string[]): Promise<string[]> {
+  if (definitions.length === 0) return [];
+  const { items } = await config.makeApiClient(ApiextensionsV1Api).listCustomResourceDefinition();
+  const established = new Set(
+    items
+      .filter(({ status }) =>
+        (status?.conditions ?? []).some((condition) => condition.type === "Established" && condition.status === "True"),
+      )
+      .map(({ metadata }) => metadata?.name),
+  );
+  return definitions.filter((name) => !established.has(name));
+}
+
+async function orNothing<Found>(request: Promise<Found>): Promise<Found | undefined> {
+  try {
+    return await request;
+  } catch (error) {
+    if (error instanceof ApiException && error.code === 404) return undefined;
+    throw error;
+  }
+}

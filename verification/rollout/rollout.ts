@@ -1,0 +1,108 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { ApiException, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+import { rolloutState, stalePods, type RolloutObservation } from "../../datapath/rollout.ts";
+import { networkedPods, observe } from "./observe.ts";
+import type { RolloutResult, RolloutSpec } from "./spec.ts";
+
+const pollMilliseconds = 500;
+
+/**
+ * Waits until every agent runs with the current configuration, then has pods made anew that are older than it. `progress` gets
+ * each new reason why a node is missing.
+ * @throws Error that names every missing node and why, when the limit is over or waiting can't help
+ */
+export async function rollOut(
+  spec: RolloutSpec,
+  { signal, progress }: { signal: AbortSignal; progress: (line: string) => void },
+): Promise<RolloutResult> {
+  const began = Date.now();
+  const config = clientConfig(spec);
+  const limit = began + spec.limitSeconds * 1000;
+  const seen = await untilRolledOut(config, spec, limit, { signal, progress });
+  const { restarted, left } = await renewPods(config, spec, seen.configuredAt ?? 0, progress);
+  return {
+    agents: seen.pods
+      .filter(({ deleting }) => !deleting)
+      .map(({ node, name }) => ({ node, pod: name }))
+      .sort((one, other) => one.node.localeCompare(other.node)),
+    restarted,
+    left,
+    seconds: Math.round((Date.now() - began) / 100) / 10,
+  };
+}
+
+function clientConfig(spec: RolloutSpec): KubeConfig {
+  const config = new KubeConfig();
+  config.loadFromString(spec.kubeconfig);
+  if (spec.context !== undefined) {
+    const known = config.getContexts().map(({ name }) => name);
+    if (!known.includes(spec.context)) {
+      throw new Error(
+        `The kubeconfig has no context ${JSON.stringify(spec.context)} (machines.context); it has ${known.join(", ")}.`,
+      );
+    }
+    config.setCurrentContext(spec.context);
+  }
+  return config;
+}
+
+async function untilRolledOut(
+  config: KubeConfig,
+  spec: RolloutSpec,
+  limit: number,
+  { signal, progress }: { signal: AbortSignal; progress: (line: string) => void },
+): Promise<RolloutObservation> {
+  const shown = new Set<string>();
+  for (;;) {
+    let missing: readonly string[];
+    let hopeless = false;
+    try {
+      const seen = await observe(config, spec.definitions);
+      const state = rolloutState(seen);
+      if (state.done) return seen;
+      ({ missing, hopeless } = state);
+    } catch (error) {
+      // The API may be away for a while, for one when its own node's agent restarts.
+      missing = [`the API server does not answer: ${reasonOf(error)}`];
+    }
+    const text = missing.join("\n  ");
+    if (hopeless) throw new Error(`Cilium can't come about with this configuration:\n  ${text}`);
+    if (Date.now() > limit) {
+      throw new Error(`Cilium is not in effect on every node after ${spec.limitSeconds} s:\n  ${text}`);
+    }
+    // Nodes take turns at crashing and restarting: nothing is told twice.
+    for (const line of missing.filter((entry) => !shown.has(entry))) progress(line);
+    missing.forEach((line) => shown.add(line));
+    await delay(pollMilliseconds, undefined, { signal });
+  }
+}
+
+/** An API error's message has the request's headers in it; its code and reason are enough. */
+function reasonOf(error: unknown): string {
+  if (error instanceof ApiException) return `status ${error.code}`;
+  return error instanceof Error ? error.message : String(error);
+}
+
+async function renewPods(
+  config: KubeConfig,
+  spec: RolloutSpec,
+  configuredAt: number,
+  progress: (line: string) => void,
+): Promise<{ restarted: string[]; left: string[] }> {
+  const core = config.makeApiClient(CoreV1Api);
+  const { restart, leave } = stalePods(await networkedPods(config), configuredAt, spec.restartPods);
+  const title = ({ namespace, name }: { namespace: string; name: string }): string => `${namespace}/${name}`;
+  for (const pod of restart) {
+    progress(`${title(pod)} is older than the datapath and is made anew`);
+    await core
+      .deleteNamespacedPod({ namespace: pod.namespace, name: pod.name, body: { preconditions: { uid: pod.uid } } })
+      .catch((error: unknown) => {
+        // Gone, or another pod of that name by now.
+        if (!(error instanceof ApiException && (error.code === 404 || error.code === 409))) throw error;
+      });
+  }
+  for (const pod of leave) {
+    progress(`${title(pod)} keeps the network it was made with, the MTU of its routes among it, until it is made anew`);
+  }
+  return { restarted: restart.map(title).sort(), left: leave.map(title).sort() };
+}

@@ -1,0 +1,29 @@
+import { z } from "zod";
+
+/** What the waiting program is given on standard input. */
+export const rolloutSpec = z.strictObject({
+  /** Secret: it never appears in arguments, output or errors. */
+  kubeconfig: z.string(),
+  context: z.string().optional(),
+  restartPods: z.enum(["lab", "all"]),
+  limitSeconds: z.number(),
+  /** Names of CustomResourceDefinitions that have to be Established. */
+  definitions: z.array(z.string()),
+});
+
+export type RolloutSpec = z.infer<typeof rolloutSpec>;
+
+/** Label, with any value, of the pods that the lab makes. */
+export const labPodLabel = "datapath-lab/workload";
+
+/** What the program prints: who runs with what, and what was restarted. */
+export const rolloutResult = z.strictObject({
+  agents: z.array(z.strictObject({ node: z.string(), pod: z.string() })),
+  /** `NAMESPACE/NAME` of pods that were deleted to be made anew. */
+  restarted: z.array(z.string()),
+  /** `NAMESPACE/NAME` of pods that keep the network they were made with. */
+  left: z.array(z.string()),
+  seconds: z.number(),
+});
+
+export type RolloutResult = z.infer<typeof rolloutResult>;
