@@ -33,6 +33,7 @@ export class DatapathLab extends pulumi.ComponentResource {
     super("datapath-lab:index:DatapathLab", name, { machines: config.machines, datapath: config.datapath }, opts);
     const { machines, datapath, verification } = config;
     const project = pulumi.getProject();
+    if (machines.kind !== "namespaces") throw refusal(new ConfigError([notWired(machines.kind)], project));
     const stack = pulumi.getStack();
     const pool = datapath.ipam.clusterPoolIPv4PodCIDR;
     const prefix = `${project}:${stack}:`;
@@ -61,7 +62,7 @@ export class DatapathLab extends pulumi.ComponentResource {
     const applied = made.nodes.flatMap((machine) => {
       const plan = plans.get(machine.node.name);
       if (plan === undefined) return [];
-      const settings = kernelSettings(plan, machine.node, nodes, pool);
+      const settings = kernelSettings(plan, machine.node, pool);
       const { networkNamespace } = made;
       return new NodeDatapath(
         `${machine.node.name}-datapath`,
@@ -99,13 +100,19 @@ export class DatapathLab extends pulumi.ComponentResource {
       { parent: this, dependsOn: applied },
     ).run;
 
-    this.registerOutputs({
-      datapath: this.datapath,
-      nodes: this.nodes,
-      plan: this.plan,
-      verification: this.verification,
-    });
+    // The outputs are the stack's: here they would stand in the state a second time, and they are large.
+    this.registerOutputs({});
   }
+}
+
+function notWired(kind: string): ConstructorParameters<typeof ConfigError>[0][number] {
+  return {
+    id: "kind-without-cluster",
+    severity: "error",
+    key: "machines.kind",
+    message: `Machines of kind ${kind} can be made, but nothing installs a cluster on them yet.`,
+    wayOut: "Set machines.kind to namespaces.",
+  };
 }
 
 function missingKernelLink(reason: string): ConstructorParameters<typeof ConfigError>[0][number] {

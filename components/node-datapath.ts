@@ -35,7 +35,7 @@ export class NodeDatapath extends pulumi.ComponentResource {
           LAB_INCARNATION: args.machine.incarnation,
           LAB_DATAPATH: args.title,
         },
-        stdin: args.settings.batch,
+        stdin: args.settings.routes,
         addPreviousOutputInEnv: false,
       },
       {

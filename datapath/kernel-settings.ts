@@ -4,34 +4,22 @@ import type { NodePlan, RoutePlan } from "./plan.ts";
 /** A node's plan in the terms of scripts/namespaces/datapath-up. */
 export interface KernelSettings {
   readonly environment: Readonly<Record<string, string>>;
-  /** Lines for `ip -batch`, in the order of the plan. */
-  readonly batch: string;
+  /**
+   * A line a route, in the order of the plan: destination, next hop, device, MTU, tunnel endpoint and that device's Ethernet
+   * address, each a dash where absent. Kept short: the engine writes its whole state anew at every step.
+   */
+  readonly routes: string;
 }
-
-/** VXLAN and Geneve identifier of all pod traffic: Cilium carries an identity there, the embedded lab has none to carry. */
-const tunnelIdentifier = 2;
 
 /**
  * Turns a plan for the embedded lab into what the kernel is told. Every value in it was parsed as an address, a CIDR or a
  * number before.
  * @param pool the CIDR that holds every pod CIDR
  */
-export function kernelSettings(plan: NodePlan, node: LabNode, nodes: readonly LabNode[], pool: string): KernelSettings {
+export function kernelSettings(plan: NodePlan, node: LabNode, pool: string): KernelSettings {
   const tunnel = Object.entries(plan.links).flatMap(([name, link]) =>
     link.state === "up" ? [{ name, ...link }] : [],
   )[0];
-  const peers = nodes.filter((peer) => peer !== node);
-  // The device is an Ethernet: who stands behind a next hop is known, so nobody has to ask.
-  const neighbours =
-    tunnel === undefined
-      ? []
-      : peers.map(
-          (peer) =>
-            `neigh replace ${peer.routerAddress} lladdr ${ethernetAddress(peer.address)} dev ${tunnel.name} nud permanent`,
-        );
-  const routes = Object.entries(plan.routes).flatMap(([destination, route]) =>
-    route.from === "plan" ? [routeCommand(destination, route)] : [],
-  );
   return {
     environment: {
       LAB_NODE_NAMESPACE: node.namespace,
@@ -49,19 +37,15 @@ export function kernelSettings(plan: NodePlan, node: LabNode, nodes: readonly La
       LAB_MASQUERADE_FROM: plan.masquerade?.podCidr ?? "",
       LAB_MASQUERADE_EXCEPT: plan.masquerade?.excludedCidr ?? "",
     },
-    batch: [...neighbours, ...routes].map((line) => `${line}\n`).join(""),
+    routes: Object.entries(plan.routes)
+      .flatMap(([destination, route]) => (route.from === "plan" ? [`${routeLine(destination, route)}\n`] : []))
+      .join(""),
   };
 }
 
-function routeCommand(destination: string, { via, device, mtuBytes, tunnelEndpoint }: RoutePlan): string {
-  return [
-    `route replace ${destination}`,
-    ...(tunnelEndpoint === undefined ? [] : [`encap ip id ${tunnelIdentifier} dst ${tunnelEndpoint}`]),
-    ...(via === undefined ? [] : [`via ${via}`]),
-    `dev ${device}`,
-    ...(tunnelEndpoint === undefined ? [] : ["onlink"]),
-    ...(mtuBytes === undefined ? [] : [`mtu ${mtuBytes}`]),
-  ].join(" ");
+function routeLine(destination: string, { via, device, mtuBytes, tunnelEndpoint }: RoutePlan): string {
+  const ethernet = tunnelEndpoint === undefined ? undefined : ethernetAddress(tunnelEndpoint);
+  return [destination, via, device, mtuBytes, tunnelEndpoint, ethernet].map((word) => word ?? "-").join(" ");
 }
 
 /** A locally administered Ethernet address that only this node's tunnel device has: 02:00 and the node's IPv4 address. */
