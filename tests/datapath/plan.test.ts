@@ -81,5 +81,6 @@ describe("The plan of a node that runs Cilium", () => {
     const [plan] = planFor(config.datapath, nodes, { carrier: "kernel", underlayMtuBytes: 1500 });
     assert.deepEqual(plan?.wire, { pods: "bare" });
     assert.equal(plan.pathMtuBytes, 1500);
+    assert.deepEqual(plan.masquerade, { podCidr: "10.42.0.0/24", excludedCidr: "10.42.0.0/16" });
   });
 });

@@ -206,11 +206,11 @@ export const fallbackCases: readonly Case[] = [
       wayOut: "Write kubeProxyReplacement: strict, or partial with nodePort; or leave it out.",
     })),
   },
-  {
+  ...["nodePort", "externalIPs", "hostPort", "socketLB", "sessionAffinity"].map((part): Case => ({
     id: "partial-replaces-something",
     severity: "warning",
-    bad: vxlan({ kubeProxyReplacement: "partial" }),
-    good: vxlan({ kubeProxyReplacement: { mode: "partial", sessionAffinity: true } }),
+    bad: vxlan({ kubeProxyReplacement: { mode: "partial", [part]: false } }),
+    good: vxlan({ kubeProxyReplacement: { mode: "partial", [part]: true } }),
     finds: [
       {
         key: "datapath.kubeProxyReplacement.mode",
@@ -218,5 +218,5 @@ export const fallbackCases: readonly Case[] = [
         wayOut: "Name nodePort, externalIPs, hostPort, socketLB or sessionAffinity; or write disabled.",
       },
     ],
-  },
+  })),
 ];
