@@ -3,12 +3,12 @@ import type { Machines } from "./config/machines.ts";
 
 /** Number of nodes. */
 export function nodeCount(machines: Machines): number {
-  return machines.count;
+  return machines.kind === "hosts" ? machines.hosts.length : machines.count;
 }
 
 /** The network that the lab makes for its nodes; nothing where the nodes have addresses of their own already. */
 export function nodeNetwork(machines: Machines): string | undefined {
-  return machines.network;
+  return machines.kind === "hosts" ? undefined : machines.network;
 }
 
 /** MTU of the network between the nodes, in bytes: what the datapath says of it, else the machines'. */

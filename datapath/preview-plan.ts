@@ -1,15 +1,36 @@
+import { addressAt } from "./cidr.ts";
 import type { LabConfig } from "./config/index.ts";
-import { labNodes } from "./nodes.ts";
+import { labNodes, nodeNames } from "./nodes.ts";
 import { runsCilium, underlayMtuBytes } from "./machine-facts.ts";
 import { planFor, type NodePlan, type PlannedNode } from "./plan.ts";
 
 /** The plan of every node, as far as it is known before there is a machine. */
 export function previewPlan({ machines, datapath }: LabConfig): NodePlan[] {
   const carrier = runsCilium(machines) ? "cilium" : "kernel";
-  return planFor(datapath, labNodes(machines, datapath, ""), {
+  return planFor(datapath, plannedNodes({ machines, datapath }), {
     carrier,
     underlayMtuBytes: carrier === "kernel" ? machines.mtuBytes : underlayMtuBytes({ machines, datapath }),
   });
+}
+
+/** The nodes of a lab with the addresses that are known before there is a machine. */
+export function plannedNodes({ machines, datapath }: Pick<LabConfig, "machines" | "datapath">): PlannedNode[] {
+  switch (machines.kind) {
+    case "namespaces":
+      return labNodes(machines, datapath, "");
+    case "libvirt":
+      return nodesBeforeCilium(
+        nodeNames(machines).map((name, index) => ({
+          name,
+          address: addressAt(machines.network, machines.firstHost + index),
+        })),
+        addressAt(machines.network, 1),
+      );
+    case "hosts":
+      return nodesBeforeCilium(
+        machines.hosts.map(({ name, address, nodeAddress }) => ({ name, address: nodeAddress ?? address })),
+      );
+  }
 }
 
 /**

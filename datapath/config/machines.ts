@@ -1,19 +1,13 @@
 import { z } from "zod";
 import { ipv4Cidr } from "./fields.ts";
-
-const shared = {
-  count: z.int().min(2).max(64).default(3).meta({ description: "Number of nodes, 2 to 64." }),
-  namePrefix: z
-    .string()
-    .regex(/^[a-z]([a-z0-9-]*[a-z0-9-])?$/, "lower-case letters, digits and hyphens, starting with a letter")
-    .default("node-")
-    .meta({ description: "Node names are this prefix and a number from 1." }),
-};
+import { existingHosts } from "./hosts.ts";
+import { libvirtMachines } from "./libvirt.ts";
+import { madeNodes } from "./nodes.ts";
 
 /** Network namespaces on the machine that runs Pulumi, joined by a bridge in a namespace of its own. */
 export const namespaceMachines = z.strictObject({
   kind: z.literal("namespaces"),
-  ...shared,
+  ...madeNodes,
   network: ipv4Cidr.default("172.30.0.0/24").meta({
     description:
       "Node network. Each node has a /30 of it, so that it keeps its address when the nodes are put on subnets of their own.",
@@ -24,6 +18,6 @@ export const namespaceMachines = z.strictObject({
 export type NamespaceMachines = z.infer<typeof namespaceMachines>;
 
 /** The kinds of machine a lab can stand on. */
-export const machines = z.discriminatedUnion("kind", [namespaceMachines]);
+export const machines = z.discriminatedUnion("kind", [namespaceMachines, libvirtMachines, existingHosts]);
 
 export type Machines = z.infer<typeof machines>;

@@ -2,6 +2,7 @@ import { crashRules } from "./crash.ts";
 import { embeddedLabRules } from "./embedded.ts";
 import { fallbackRules } from "./fallback.ts";
 import { kernelRules } from "./kernel.ts";
+import { machineRules } from "./machines.ts";
 import { networkRules } from "./networks.ts";
 import { routeRules } from "./routes.ts";
 import type { Rule } from "./rule.ts";
@@ -13,6 +14,7 @@ export const rules: readonly Rule[] = [
   ...fallbackRules,
   ...routeRules,
   ...networkRules,
+  ...machineRules,
   ...valueRules,
   ...kernelRules,
   ...embeddedLabRules,

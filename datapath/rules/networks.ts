@@ -177,6 +177,7 @@ export const networkRules: readonly Rule[] = [
     wayOut: "Make the node network larger.",
     source: "datapath/nodes.ts: each node has a /30, so that it keeps its address on a subnet of its own",
     violations: ({ machines }) => {
+      if (machines.kind !== "namespaces") return [];
       const places = subnetCount(machines.network, nodeSubnetLength);
       if (places >= machines.count) return [];
       const longest = nodeSubnetLength - Math.ceil(Math.log2(machines.count));
@@ -210,6 +211,7 @@ export const networkRules: readonly Rule[] = [
     wayOut: "Choose a shorter prefix.",
     source: "Linux IFNAMSIZ",
     violations: ({ machines }) => {
+      if (machines.kind !== "namespaces") return [];
       const last = nodeNames(machines).at(-1) ?? "";
       const length = Buffer.byteLength(last);
       return length <= longestLinkName
