@@ -5,12 +5,13 @@ import { rules } from "../../../datapath/rules/index.ts";
 import { findingsOf } from "../../../datapath/rules/rule.ts";
 import { crashCases } from "./crash-cases.ts";
 import { fallbackCases } from "./fallback-cases.ts";
+import { hostCases } from "./host-cases.ts";
 import { machineCases } from "./machine-cases.ts";
 import { networkCases } from "./network-cases.ts";
 import { routeCases } from "./route-cases.ts";
 import { valueCases } from "./value-cases.ts";
 
-const cases = [...crashCases, ...fallbackCases, ...routeCases, ...networkCases, ...valueCases];
+const cases = [...crashCases, ...fallbackCases, ...routeCases, ...networkCases, ...hostCases, ...valueCases];
 
 function found(raw: unknown, id: string): Finding[] {
   const { findings } = checkLabConfig(raw);
