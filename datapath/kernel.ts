@@ -1,5 +1,4 @@
 import semver from "semver";
-import { z } from "zod";
 import { afterFallbacks, agentOptions, type AgentOptions } from "./agent.ts";
 import type { Datapath } from "./config/datapath.ts";
 import type { LabConfig } from "./config/index.ts";
@@ -240,14 +239,9 @@ export function kernelOfImage(file: string): string | undefined {
   return imageKernels.find(([pattern]) => pattern.test(file))?.[1];
 }
 
-const imageOfMachines = z.object({
-  image: z.object({ urls: z.array(z.string()).default([]), path: z.string().optional() }),
-});
-
 /** Kernel version of machines that start from a known image; nothing where only the machines themselves know. */
 export function kernelOfMachines(machines: Machines): string | undefined {
-  const known = imageOfMachines.safeParse(machines);
-  if (!known.success) return undefined;
-  const { path, urls } = known.data.image;
-  return kernelOfImage(path ?? urls[0] ?? "");
+  if (machines.kind !== "libvirt") return undefined;
+  const { path, urls } = machines.image;
+  return kernelOfImage(path ?? urls?.[0] ?? "");
 }

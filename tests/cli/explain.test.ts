@@ -90,6 +90,27 @@ Plan: packets between pods on different nodes
     );
   });
 
+  it("names the node where Cilium will choose its pod CIDR, and the kernel of a known image", () => {
+    const printed = lines({ machines: { kind: "libvirt", count: 2 }, datapath: { mode: "native" } });
+    for (const line of [
+      "  The machines' image has kernel 6.2; running machines are asked again before Cilium is installed.",
+      "Helm values for Cilium 1.13.4",
+      "  node-1  pod CIDR of node-2  via 192.168.123.12 dev eth0",
+    ]) {
+      assert.ok(printed.includes(line), `no line: ${line}`);
+    }
+  });
+
+  it("shows existing hosts by the addresses that they reach each other by", () => {
+    const hosts = [
+      { name: "one", address: "192.0.2.1" },
+      { name: "two", address: "198.51.100.2", nodeAddress: "192.0.2.2" },
+    ];
+    const printed = lines({ machines: { kind: "hosts", hosts }, datapath: { mode: "native" } });
+    assert.ok(printed.includes("  one   pod CIDR of two  via 192.0.2.2 dev eth0"));
+    assert.ok(printed.includes("  Kernels are checked on the machines, before Cilium is installed."));
+  });
+
   it("prints warnings with what will really happen, and goes on", () => {
     const printed = lines({ datapath: { mode: "native", hostRouting: "bpf" } });
     const at = printed.indexOf("warning: datapath-lab:datapath.hostRouting");

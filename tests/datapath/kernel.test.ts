@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { labConfig, type LabConfig } from "../../datapath/config/index.ts";
-import { checkKernel, kernelFloors, kernelOfImage, meetsFloor } from "../../datapath/kernel.ts";
+import { checkLabConfig, labConfig, type LabConfig } from "../../datapath/config/index.ts";
+import { checkKernel, kernelFloors, kernelOfImage, kernelOfMachines, meetsFloor } from "../../datapath/kernel.ts";
 
 function config(datapath: object, rest: object = {}): LabConfig {
   return labConfig.parse({ datapath: { mode: "native", ...datapath }, ...rest });
@@ -125,5 +125,33 @@ describe("A known image", () => {
     assert.equal(kernelOfImage("https://example.org/releases/23.04/ubuntu-23.04-server-cloudimg-amd64.img"), "6.2");
     assert.equal(kernelOfImage("jammy-server-cloudimg-amd64.img"), "5.15");
     assert.equal(kernelOfImage("my-own.qcow2"), undefined);
+  });
+
+  it("is what the lab's own virtual machines start from, unless they are given another", () => {
+    const own = (image: object): string | undefined =>
+      kernelOfMachines(labConfig.parse({ machines: { kind: "libvirt", image } }).machines);
+    assert.equal(own({}), "6.2");
+    assert.equal(own({ path: "/images/jammy-server-cloudimg-amd64.img" }), "5.15");
+    assert.equal(own({ path: "/images/my-own.qcow2" }), undefined);
+    assert.equal(kernelOfMachines(labConfig.parse({}).machines), undefined);
+  });
+
+  it("is judged at preview already", () => {
+    const machines = { kind: "libvirt", image: { path: "/images/jammy-server-cloudimg-amd64.img" } };
+    const datapath = { mode: "native", ...bpfRouting, bandwidthManager: { enabled: true, bbr: true } };
+    const { findings } = checkLabConfig({ machines, datapath });
+    assert.deepEqual(
+      findings.filter(({ id }) => id.startsWith("kernel-")),
+      [
+        {
+          id: "kernel-of-image-too-old",
+          severity: "error",
+          key: "datapath.bandwidthManager.bbr",
+          message:
+            "The machines' image runs kernel 5.15, and BBR needs 5.18: the agent ends with `Cannot enable --enable-bbr, needs kernel 5.18 or newer`.",
+          wayOut: "Boot a newer kernel, or leave it out.",
+        },
+      ],
+    );
   });
 });
