@@ -1,4 +1,4 @@
-import type { TunnelProtocol } from "./plan.ts";
+import type { WirePlan } from "./plan.ts";
 
 /** What was read from one node and the pods on it. A field is absent where it could not be read. */
 export interface NodeEvidence {
@@ -54,7 +54,17 @@ export interface WireEvidence {
   readonly captured: number;
 }
 
-/** The outer protocol and port of a tunnel, as the wire evidence counts it. */
-export function wireName(tunnel: { readonly protocol: TunnelProtocol; readonly port: number }): string {
-  return `UDP ${tunnel.port}`;
+/**
+ * What carries pod packets according to a plan, named as the wire evidence counts it; nothing where they go bare.
+ * Cilium's WireGuard port: 1.13.4 pkg/wireguard/types/types.go; IPsec is ESP.
+ */
+export function carrierOf(wire: WirePlan): string | undefined {
+  switch (wire.pods) {
+    case "bare":
+      return undefined;
+    case "encapsulated":
+      return `UDP ${wire.port}`;
+    case "encrypted":
+      return { wireguard: "UDP 51871", ipsec: "ESP" }[wire.protocol];
+  }
 }

@@ -1,5 +1,5 @@
 import type { NodeEvidence, RouteEvidence } from "./evidence.ts";
-import { wireName } from "./evidence.ts";
+import { carrierOf } from "./evidence.ts";
 import { containsAddress } from "./cidr.ts";
 import { describeLinkPlan, routeWords, type NodePlan, type RoutePlan } from "./plan.ts";
 import type { Check, Verdict } from "./run.ts";
@@ -127,7 +127,7 @@ function judgeWire(
   const some = "some";
   const none = "none";
   const amount = (count: number): string => (count > 0 ? some : none);
-  const expectedCarrier = planned.pods === "encapsulated" ? wireName(planned) : undefined;
+  const expectedCarrier = carrierOf(planned);
   const carriers = new Set([
     ...(expectedCarrier === undefined ? [] : [expectedCarrier]),
     ...Object.keys(found?.encapsulated ?? {}),
