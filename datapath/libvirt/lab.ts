@@ -8,6 +8,8 @@ export interface LibvirtMachine {
   /** Host name, and the node's name in the cluster. */
   readonly name: string;
   readonly domain: string;
+  /** Stays the same, so that a definition takes the place of an earlier one. */
+  readonly uuid: string;
   readonly address: string;
   readonly macAddress: string;
   /** Volumes of the lab's pool. */
@@ -57,6 +59,7 @@ export function libvirtLab(machines: LibvirtMachines, project: string, stack: st
     machines: nodeNames(machines).map((machine, index) => ({
       name: machine,
       domain: `${name}-${machine}`,
+      uuid: uuidOf(`${id}/${machine}`),
       address: addressAt(machines.network, machines.firstHost + index),
       macAddress: [macPrefix, ...(digest(`${id}/${machine}`).slice(0, 6).match(/../g) ?? [])].join(":"),
       disk: `${machine}.qcow2`,
@@ -68,4 +71,12 @@ export function libvirtLab(machines: LibvirtMachines, project: string, stack: st
 
 function digest(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 10);
+}
+
+/** A name-based UUID of the kind whose contents are the maker's own affair (RFC 9562, version 8). */
+function uuidOf(text: string): string {
+  const hex = createHash("sha256").update(text).digest("hex");
+  return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
+    "-",
+  );
 }

@@ -124,6 +124,7 @@ export function domainXml(
     domain: {
       "@type": accelerator,
       name: machine.domain,
+      uuid: machine.uuid,
       metadata: metadata(lab, { incarnation: marks.incarnation, start: marks.start }),
       memory: { "@unit": "MiB", "#": machines.memoryMebibytes },
       vcpu: { "@placement": "static", "#": machines.vcpus },

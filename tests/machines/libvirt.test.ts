@@ -55,6 +55,16 @@ describe("A lab on libvirt", () => {
     for (const address of all) assert.match(address, /^52:54:00(:[0-9a-f]{2}){3}$/);
   });
 
+  it("gives each machine a UUID that stays, so that a changed definition replaces the one before", () => {
+    const uuids = labOf({ memoryMebibytes: 512 }).lab.machines.map(({ uuid }) => uuid);
+    assert.deepEqual(
+      uuids,
+      labOf().lab.machines.map(({ uuid }) => uuid),
+    );
+    assert.equal(new Set([...uuids, ...labOf({}, "vxlan").lab.machines.map(({ uuid }) => uuid)]).size, 6);
+    for (const uuid of uuids) assert.match(uuid, /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/);
+  });
+
   it("names its bridge as the kernel can take it", () => {
     const { lab } = labOf({}, "a-stack-with-a-very-long-name");
     assert.match(lab.network.bridge, /^lab-[0-9a-f]{10}$/);
