@@ -105,7 +105,11 @@ export function judge(
   function judgeMasquerade(): Check[] {
     const peer = nodes.find(({ name }) => name === probed.masquerade);
     if (peer === undefined || self === undefined) return [];
-    const isTranslated = plan.masquerade !== undefined && !containsAddress(plan.masquerade.excludedCidr, peer.address);
+    const { masquerade } = plan;
+    const isTranslated =
+      masquerade !== undefined &&
+      masquerade.exceptNodes !== true &&
+      !containsAddress(masquerade.excludedCidr, peer.address);
     return [
       check(
         `source of the pod's packets at ${peer.name}`,

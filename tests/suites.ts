@@ -1,4 +1,5 @@
 import { embeddedLabTools, ensurePackages, ensureTools } from "../cli/tools.ts";
+import { ensureHelm } from "../offline/kubernetes/helm.ts";
 import { ensureEngine } from "../offline/engine.ts";
 
 /** How many checks of a suite passed and failed, or why it was not run. */
@@ -38,14 +39,21 @@ export const suites: readonly Suite[] = [
       { command: ["npx", "--no-install", "tsc", "--noEmit"] },
       { command: ["npx", "--no-install", "eslint", "--max-warnings=0", "."] },
       { command: ["npx", "--no-install", "prettier", "--check", "--log-level=warn", "."] },
-      { command: ["sh", "-c", "shellcheck .ci/run $(find scripts -type f)"] },
+      { command: ["sh", "-c", "git ls-files -z -- .ci scripts 'tests/*/harness/scripts' | xargs -0 shellcheck"] },
       { command: [...node, "cli/generate.ts", "--check"] },
     ],
   },
   {
     name: "unit",
     about: "pure functions, components under mocks",
-    steps: [{ mocha: ["tests/datapath"] }, { mocha: ["tests/verification", "tests/report", "tests/offline"] }],
+    steps: [
+      { mocha: ["tests/datapath"] },
+      { mocha: ["tests/verification", "tests/cli"] },
+      { mocha: ["tests/machines"] },
+      { mocha: ["tests/components"] },
+      { mocha: ["tests/offline"] },
+      { mocha: ["tests/report"] },
+    ],
   },
   {
     name: "engine",
@@ -62,5 +70,24 @@ export const suites: readonly Suite[] = [
       await engine(log);
     },
     steps: [{ mocha: ["tests/lab"] }],
+  },
+  {
+    name: "cluster",
+    about: "a real Kubernetes 1.26 of three nodes in network namespaces, with a stand-in for Cilium's agent",
+    prepare: async (log) => {
+      requireRoot();
+      await engine(log);
+      await ensureHelm(log);
+    },
+    steps: [{ mocha: ["tests/cluster"] }],
+  },
+  {
+    name: "vm",
+    about: "virtual machines by libvirt, with a small Debian image in the place of Ubuntu's",
+    prepare: async (log) => {
+      requireRoot();
+      await engine(log);
+    },
+    steps: [{ mocha: ["tests/vm"] }],
   },
 ];
