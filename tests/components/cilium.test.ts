@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import * as z from "zod";
+import { Cilium, releaseValues } from "../../components/cilium.ts";
+import { ExistingCluster } from "../../components/existing-cluster.ts";
+import { cilium as ciliumConfig } from "../../datapath/config/cilium.ts";
+import { datapath as datapathConfig } from "../../datapath/config/datapath.ts";
+
+const native = datapathConfig.parse({ mode: "native" });
+const vxlan = datapathConfig.parse({ mode: "vxlan" });
+
+const plainObject = z.record(z.string(), z.unknown());
+
+interface Registered {
+  readonly type: string;
+  readonly provider: string | undefined;
+  readonly inputs: Record<string, unknown>;
+}
+
+/** What an output that only an update will have is in a preview. */
+function unknown(): pulumi.Output<string> {
+  return new command.local.Command("yet-to-come", { create: "true" }).stdout;
+}
+
+/** Registers everything as a preview does, with no cluster standing, and returns what was registered. */
+async function previewed(
+  section: Record<string, unknown>,
+  kubeconfig: () => pulumi.Input<string> = () => "apiVersion: v1",
+): Promise<Map<string, Registered>> {
+  const seen = new Map<string, Registered>();
+  await pulumi.runtime.setMocks(
+    {
+      newResource: (args) => {
+        const inputs = plainObject.parse(args.inputs);
+        seen.set(args.name, { type: args.type, provider: args.provider, inputs });
+        return { id: "", state: inputs };
+      },
+      call: () => ({}),
+    },
+    "datapath-lab",
+    "cluster",
+    true,
+  );
+  // The SDK's mocks know hooks, but not their registration.
+  Object.assign(pulumi.runtime.getMonitor() ?? {}, {
+    registerResourceHook: (_request: unknown, done: (error: null, reply: object) => void) => done(null, {}),
+  });
+  const cluster = new ExistingCluster("cluster", { machines: { kind: "none" }, kubeconfig: kubeconfig() });
+  new Cilium(
+    "cilium",
+    { datapath: native, cilium: ciliumConfig.parse(section), nodeCount: 3, kubeconfig: cluster.kubeconfig },
+    { providers: { kubernetes: cluster.provider } },
+  );
+  await pulumi.runtime.disconnect();
+  return seen;
+}
+
+describe("Cilium under mocks, in a preview", () => {
+  it("is the release cilium in kube-system from Cilium's repository at 1.13.4, on the cluster's provider", async () => {
+    const release = (await previewed({})).get("cilium-release");
+    assert.equal(release?.type, "kubernetes:helm.sh/v3:Release");
+    const { values, ...inputs } = release.inputs;
+    assert.ok(values);
+    assert.deepEqual(inputs, {
+      name: "cilium",
+      namespace: "kube-system",
+      chart: "cilium",
+      version: "1.13.4",
+      repositoryOpts: { repo: "https://helm.cilium.io" },
+      skipAwait: true,
+      timeout: 600,
+    });
+    assert.match(String(release.provider), /pulumi:providers:kubernetes::cluster-api::/);
+  });
+
+  it("takes the chart from an archive, without a repository", async () => {
+    const release = (await previewed({ chart: { archive: "charts/cilium-1.13.4.tgz" } })).get("cilium-release");
+    assert.equal(release?.inputs["chart"], "charts/cilium-1.13.4.tgz");
+    assert.equal(release.inputs["repositoryOpts"], undefined);
+    assert.equal(release.inputs["version"], undefined);
+  });
+
+  it("has every value known though the kubeconfig is not: values are those of the config alone", async () => {
+    const release = (await previewed({}, unknown)).get("cilium-release");
+    assert.deepEqual(release?.inputs["values"], releaseValues(native, { rollOut: "together" }, 3));
+    assert.ok(!JSON.stringify(release.inputs).includes("__pulumiUnknown"));
+  });
+
+  it("leaves the release alone with manage: false, and still waits", async () => {
+    const seen = await previewed({ manage: false });
+    assert.equal(seen.get("cilium-release"), undefined);
+    assert.equal(seen.get("cilium-rollout")?.type, "command:local:Command");
+  });
+});
+
+describe("The values of the release", () => {
+  it("restart agents whenever the config changes: all together, or one after another when told so", () => {
+    assert.deepEqual(
+      (["together", "node-by-node"] as const).map((rollOut) => {
+        const { rollOutCiliumPods, updateStrategy } = releaseValues(vxlan, { rollOut });
+        return { rollOutCiliumPods, updateStrategy };
+      }),
+      ["100%", 1].map((maxUnavailable) => ({
+        rollOutCiliumPods: true,
+        updateStrategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable } },
+      })),
+    );
+  });
+
+  it("have no more operators than nodes", () => {
+    const replicas = (nodes?: number): unknown => releaseValues(vxlan, { rollOut: "together" }, nodes)["operator"];
+    assert.deepEqual([replicas(1), replicas(3), replicas()], [{ replicas: 1 }, { replicas: 2 }, { replicas: 2 }]);
+  });
+});
