@@ -63,6 +63,8 @@ describe("Cilium under mocks, in a preview", () => {
     const { values, ...inputs } = release.inputs;
     assert.ok(values);
     assert.deepEqual(inputs, {
+      // The SDK's own mark.
+      compat: "true",
       name: "cilium",
       namespace: "kube-system",
       chart: "cilium",
