@@ -1,6 +1,8 @@
+import { chartRules } from "./chart.ts";
 import { crashRules } from "./crash.ts";
 import { embeddedLabRules } from "./embedded.ts";
 import { fallbackRules } from "./fallback.ts";
+import { existingHostRules } from "./hosts.ts";
 import { kernelRules } from "./kernel.ts";
 import { machineRules } from "./machines.ts";
 import { networkRules } from "./networks.ts";
@@ -11,10 +13,12 @@ import { valueRules } from "./values.ts";
 /** The one table of everything that the shape of a config can't say. */
 export const rules: readonly Rule[] = [
   ...crashRules,
+  ...chartRules,
   ...fallbackRules,
   ...routeRules,
   ...networkRules,
   ...machineRules,
+  ...existingHostRules,
   ...valueRules,
   ...kernelRules,
   ...embeddedLabRules,

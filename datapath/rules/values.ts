@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { chartKeys, chartTypeOf, chartVersion, isBranch, otherVersions, type ChartType } from "../chart.ts";
 import { chartRows } from "../chart-rows.ts";
 import { formatPath } from "../config/key-path.ts";
@@ -93,6 +94,33 @@ function extraOption({ path, inside, value }: FreeValue): [string, FreeValue["va
   return typeof value === "object" && value !== null && !Array.isArray(value) ? Object.entries(value) : [];
 }
 
+/** Options in arguments (`--tunnel=disabled`) and in the environment (CILIUM_TUNNEL), which win over cilium-config. */
+const argumentSchema = z.string().transform((text) => /^--([a-z0-9-]+)/.exec(text)?.[1]);
+const environmentSchema = z
+  .looseObject({ name: z.string() })
+  .transform(({ name }) => /^CILIUM_(\w+)$/.exec(name)?.[1]?.toLowerCase().replaceAll("_", "-"));
+
+function passedOptions({ path, value }: FreeValue): string[] {
+  if ((path !== "extraArgs" && path !== "extraEnv") || !Array.isArray(value)) return [];
+  const schema = path === "extraArgs" ? argumentSchema : environmentSchema;
+  return value.flatMap((item) => schema.safeParse(item).data ?? []);
+}
+
+function passedOption(free: FreeValue): Violation[] {
+  return passedOptions(free).flatMap((option): Violation[] => {
+    const row = rowsByOption.get(option);
+    return row === undefined
+      ? []
+      : [
+          {
+            key: keyOf(free),
+            message: `${free.written} hands the agent ${option}, which ${row.key} decides and cilium-config holds: the agent would take this one.`,
+            wayOut: `Leave it out, and say it with ${row.key}.`,
+          },
+        ];
+  });
+}
+
 function bypassingOptions(free: FreeValue): Violation[] {
   return extraOption(free).flatMap(([option]): Violation[] => {
     const key = formatPath(["datapath", "values", "extraConfig", option]);
@@ -178,5 +206,15 @@ export const valueRules: readonly Rule[] = [
     wayOut: "Leave it out, and say it with the key that the message names.",
     source: "1.13.4 pkg/option/config.go:3878, templates/cilium-configmap.yaml",
     violations: ({ datapath }) => freeValues(datapath.values).flatMap(bypassingOptions),
+  },
+  {
+    id: "values-extra-arguments",
+    severity: "error",
+    key: "datapath.values.extraArgs",
+    when: "extraArgs or extraEnv hands the agent an option that a key of the datapath decides",
+    message: "The agent takes arguments and its environment over cilium-config.",
+    wayOut: "Leave it out, and say it with the key that the message names.",
+    source: "viper, which 1.13.4 reads its options with: flags before environment before configuration",
+    violations: ({ datapath }) => freeValues(datapath.values).flatMap(passedOption),
   },
 ];

@@ -3,6 +3,7 @@ import { checkLabConfig, type LabConfig } from "../../../datapath/config/index.t
 import type { Finding } from "../../../datapath/findings.ts";
 import { rules } from "../../../datapath/rules/index.ts";
 import { findingsOf } from "../../../datapath/rules/rule.ts";
+import { chartCases } from "./chart-cases.ts";
 import { crashCases } from "./crash-cases.ts";
 import { fallbackCases } from "./fallback-cases.ts";
 import { hostCases } from "./host-cases.ts";
@@ -11,7 +12,15 @@ import { networkCases } from "./network-cases.ts";
 import { routeCases } from "./route-cases.ts";
 import { valueCases } from "./value-cases.ts";
 
-const cases = [...crashCases, ...fallbackCases, ...routeCases, ...networkCases, ...hostCases, ...valueCases];
+const cases = [
+  ...crashCases,
+  ...fallbackCases,
+  ...routeCases,
+  ...networkCases,
+  ...hostCases,
+  ...valueCases,
+  ...chartCases,
+];
 
 function found(raw: unknown, id: string): Finding[] {
   const { findings } = checkLabConfig(raw);
