@@ -8,6 +8,8 @@ import { expandHome } from "./private-key.ts";
 
 /** Which making of each part of a lab stands on a libvirt host. What does not stand has a new one, which makes the engine build it. */
 export interface Standing {
+  /** Whether libvirt answered; where it did not, everything is taken for gone. */
+  readonly isKnown: boolean;
   readonly network: string;
   readonly base: string;
   readonly machines: ReadonlyMap<string, { readonly incarnation: string; readonly start: string }>;
@@ -21,6 +23,7 @@ const readBytes = 8 * 1024 * 1024;
  * and its disk and seed are there; one that is only turned off keeps its disk and is started again. Makes nothing.
  */
 export function standingOf(lab: LibvirtLab, uri: string): Standing {
+  const isKnown = virsh(["uri"]) !== undefined;
   const network = marksOfResource(["net-dumpxml", "--inactive", lab.network.name]);
   const isNetworkUp = network !== undefined && names(["net-list", "--name"]).includes(lab.network.name);
   const domains = new Set(names(["list", "--all", "--name"]));
@@ -30,6 +33,7 @@ export function standingOf(lab: LibvirtLab, uri: string): Standing {
   const volumes = names(["vol-list", lab.pool.name]).map((line) => line.split(/\s/)[0] ?? "");
   const base = volumes.find((volume) => volume.startsWith(lab.basePrefix));
   return {
+    isKnown,
     network: (isNetworkUp ? network["incarnation"] : undefined) ?? randomUUID(),
     base: base?.slice(base.lastIndexOf("-") + 1) ?? randomUUID().slice(0, 8),
     machines: new Map(

@@ -66,6 +66,12 @@ export class Libvirt extends pulumi.ComponentResource {
       opts,
     );
     const standing = standingOf(lab, config.uri);
+    if (!standing.isKnown) {
+      void pulumi.log.warn(
+        `libvirt at ${config.uri} can't be asked what stands (is virsh installed, and libvirt running?): every machine is taken for one that has to be made.`,
+        this,
+      );
+    }
     const host = { LAB_URI: config.uri, LAB_ID: lab.id, LAB_POOL: lab.pool.name };
     const sha256 = imageChecksum(config);
     const baseVolume = `${lab.basePrefix}${sha256.slice(0, 12)}-${standing.base}`;

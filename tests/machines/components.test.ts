@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import type { Machine } from "../../components/machines/machine.ts";
+import { existingHosts } from "../../datapath/config/hosts.ts";
+import { labConfig } from "../../datapath/config/index.ts";
+import { libvirtMachines } from "../../datapath/config/libvirt.ts";
+
+/** What of a resource's inputs is looked at; secrets are wrapped and stay so. */
+interface Seen {
+  readonly type: string;
+  readonly inputs: Record<string, unknown>;
+}
+
+const connection = z.looseObject({
+  host: z.string(),
+  user: z.string(),
+  port: z.number(),
+  privateKey: z.string().optional(),
+  hostKey: z.string().optional(),
+  proxy: z.looseObject({ host: z.string(), user: z.string(), hostKey: z.string().optional() }).optional(),
+});
+
+describe("The machines' components, under mocks", function () {
+  this.timeout("30s");
+  const seen = new Map<string, Seen>();
+  let folder: string;
+  // No libvirt answers there: what a first preview on a new machine sees.
+  const base = { kind: "libvirt", uri: "qemu+unix:///system?socket=/nowhere/libvirt-sock" };
+  const { datapath, strict } = labConfig.parse({ datapath: { mode: "native" } });
+
+  before(async () => {
+    folder = mkdtempSync(path.join(tmpdir(), "datapath-lab-components-"));
+    await pulumi.runtime.setMocks(
+      {
+        newResource: ({ name, type, inputs }: { name: string; type: string; inputs: Record<string, unknown> }) => {
+          assert.ok(
+            ["command:local:Command", "command:remote:Command"].includes(type) || type.startsWith("datapath-lab:"),
+            `unknown resource type ${type}`,
+          );
+          seen.set(name, { type, inputs });
+          return {
+            id: name,
+            state: { ...inputs, stdout: /key$/.test(name) ? keyPair(name) : name === "accelerator" ? "kvm" : "[]" },
+          };
+        },
+        call: () => ({}),
+      },
+      "datapath-lab",
+      "dev",
+      false,
+    );
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+  beforeEach(() => {
+    seen.clear();
+  });
+
+  function keyPair(name: string): string {
+    return `-----BEGIN KEY-----\nprivate ${name}\n-----END KEY-----\nssh-ed25519 AAAA ${name}\n`;
+  }
+
+  async function connectionOf(machine: Machine | undefined): Promise<z.infer<typeof connection>> {
+    assert.ok(machine);
+    const { ready } = machine;
+    await new Promise((resolve) => ready.urn.apply(resolve));
+    return connection.parse(await new Promise((resolve) => pulumi.output(machine.connection).apply(resolve)));
+  }
+
+  it("give libvirt machines each a resource for what it consists of", async () => {
+    const { Libvirt } = await import("../../components/machines/libvirt.ts");
+    const { machines } = new Libvirt("machines", { machines: libvirtMachines.parse(base), datapath, strict });
+    const first = await connectionOf(machines[0]);
+    const own = ["host-key", "disk", "seed", "boot", "cloud-init"];
+    assert.deepEqual(
+      [...seen.keys()].sort(),
+      [
+        ...[
+          "machines",
+          "pool",
+          "network",
+          "image",
+          "base-image",
+          "accelerator",
+          "login-key",
+          "preflight",
+          "preflight-check",
+        ],
+        ...["node-1", "node-2", "node-3"].flatMap((node) => [node, ...own.map((part) => `${node}-${part}`)]),
+      ].sort(),
+    );
+    assert.deepEqual(
+      machines.map(({ name, address }) => `${name} ${address}`),
+      ["node-1 192.168.123.11", "node-2 192.168.123.12", "node-3 192.168.123.13"],
+    );
+    assert.deepEqual([first.host, first.user, first.port], ["192.168.123.11", "lab", 22]);
+    assert.equal(first.hostKey, "ssh-ed25519 AAAA node-1-host-key");
+    assert.match(first.privateKey ?? "", /private login-key/);
+    assert.match(String(seen.get("node-1")?.inputs["stdin"]), /<domain type="kvm">/);
+  });
+
+  it("wrap what holds a private key as a secret, and put none into a command", async () => {
+    const { Libvirt } = await import("../../components/machines/libvirt.ts");
+    const made = new Libvirt("machines", { machines: libvirtMachines.parse(base), datapath, strict });
+    await connectionOf(made.machines[2]);
+    assert.equal(seen.size, 27);
+    for (const [name, { inputs }] of seen) {
+      const open = Object.entries(inputs).filter(([, value]) => !pulumi.runtime.isRpcSecret(value));
+      assert.doesNotMatch(JSON.stringify(open), /BEGIN KEY/, name);
+    }
+  });
+
+  it("reach libvirt machines through the jump host, with the person's own key", async () => {
+    const { Libvirt } = await import("../../components/machines/libvirt.ts");
+    const key = path.join(folder, "id");
+    writeFileSync(key, "own private key");
+    writeFileSync(`${key}.pub`, "ssh-ed25519 AAAAown me\n");
+    const jump = { address: "hypervisor.example", user: "root", hostKey: "ssh-ed25519 AAAAjump" };
+    const config = libvirtMachines.parse({ ...base, jump, privateKeyFile: key, accelerator: "qemu" });
+    const made = new Libvirt("machines", { machines: config, datapath, strict });
+    const first = await connectionOf(made.machines[0]);
+    assert.equal(first.privateKey, "own private key");
+    assert.deepEqual(
+      [first.proxy?.host, first.proxy?.user, first.proxy?.hostKey],
+      ["hypervisor.example", "root", jump.hostKey],
+    );
+    assert.ok(!seen.has("login-key") && !seen.has("accelerator"));
+    assert.match(String(seen.get("node-1")?.inputs["stdin"]), /<domain type="qemu">/);
+  });
+
+  it("name the key file that can't be read", async () => {
+    const { Libvirt } = await import("../../components/machines/libvirt.ts");
+    const config = libvirtMachines.parse({ ...base, privateKeyFile: "/nowhere/id" });
+    assert.throws(
+      () => new Libvirt("machines", { machines: config, datapath, strict }),
+      /machines\.privateKeyFile: \/nowhere\/id\.pub can't be read: ENOENT/,
+    );
+  });
+
+  it("give existing hosts the same shape, by the address between nodes", async () => {
+    const { Hosts } = await import("../../components/machines/hosts.ts");
+    const key = path.join(folder, "id");
+    writeFileSync(key, "own private key");
+    const hosts = [
+      {
+        name: "a",
+        address: "a.example",
+        nodeAddress: "10.0.0.1",
+        port: 2222,
+        user: "ops",
+        privateKeyFile: key,
+        hostKey: "ssh-ed25519 AAAAa",
+      },
+      { name: "b", address: "10.0.0.2", hostKey: "ssh-ed25519 AAAAb" },
+    ];
+    const made = new Hosts("machines", { machines: existingHosts.parse({ kind: "hosts", hosts }), datapath, strict });
+    const first = await connectionOf(made.machines[0]);
+    assert.deepEqual(
+      made.machines.map(({ name, address }) => [name, address]),
+      [
+        ["a", "10.0.0.1"],
+        ["b", "10.0.0.2"],
+      ],
+    );
+    assert.deepEqual(
+      [first.host, first.port, first.user, first.hostKey],
+      ["a.example", 2222, "ops", "ssh-ed25519 AAAAa"],
+    );
+    assert.deepEqual([...seen.keys()].sort(), ["machines", "preflight", "preflight-check"]);
+  });
+});
