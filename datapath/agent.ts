@@ -132,10 +132,19 @@ export function afterFallbacks(asked: AgentOptions): InEffect {
   };
 }
 
-/** Whether the agent knows any device to attach to (1.13.4 pkg/option/config.go:2484, pkg/datapath/linux/devices.go:97). */
-export function hasDevices(options: AgentOptions): boolean {
+/**
+ * Whether the agent knows any device to attach to (1.13.4 pkg/option/config.go:2484, pkg/datapath/linux/devices.go:97).
+ * @param asked the options before fallbacks: with a partial replacement the agent looks for the device of native BPF host
+ * routing before it gives that up (devices.go:114, config.go:2626)
+ */
+function hasDevices(asked: AgentOptions): boolean {
+  const routesByBpf = asked.kubeProxyReplacement !== "disabled" && !asked.enableHostLegacyRouting;
   return (
-    options.devices.length > 0 || options.enableNodePort || options.enableHostFirewall || options.enableBandwidthManager
+    asked.devices.length > 0 ||
+    asked.enableNodePort ||
+    asked.enableHostFirewall ||
+    asked.enableBandwidthManager ||
+    (routesByBpf && asked.tunnel === "disabled")
   );
 }
 

@@ -1,4 +1,4 @@
-import { afterFallbacks, agentOptions, hasDevices, replacesAllOfKubeProxy, type AgentOptions } from "../agent.ts";
+import { afterFallbacks, agentOptions, replacesAllOfKubeProxy, type AgentOptions } from "../agent.ts";
 import type { LabConfig } from "../config/index.ts";
 import { chartValue } from "../helm-values.ts";
 import { rule, type Rule } from "./rule.ts";
@@ -151,7 +151,7 @@ export const crashRules: readonly Rule[] = [
     source: "1.13.4 pkg/datapath/linux/bigtcp/bigtcp.go:116",
     violations: ({ datapath }) => {
       const { options, reasons } = afterFallbacks(agentOptions(datapath));
-      return options.enableIPv6BIGTCP && hasDevices(options) && options.enableHostLegacyRouting
+      return options.enableIPv6BIGTCP && options.enableHostLegacyRouting
         ? [
             {
               message: `The agent ends with: IPv6 BIG TCP is not supported with legacy host routing. ${legacyBecause(reasons.hostRouting)}`,

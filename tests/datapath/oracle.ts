@@ -78,7 +78,10 @@ export function outcomeOf(values: unknown): Outcome {
     yes("endpointRoutes.enabled") ||
     cloud.length > 0;
   const devices = at("devices");
-  const seesDevices = (Array.isArray(devices) && devices.length > 0) || nodePort || bandwidthManager;
+  // A partial replacement still wants BPF host routing when devices are looked for, and native routing then wants a device.
+  const wantsDirectRoutingDevice = replacement !== "disabled" && !legacyAsked && !isTunnel;
+  const seesDevices =
+    (Array.isArray(devices) && devices.length > 0) || nodePort || bandwidthManager || wantsDirectRoutingDevice;
   const bigTCP = yes("enableIPv6BIGTCP");
   end(bandwidthManager && yes("bandwidthManager.bbr") && legacy, "BBR setup requires BPF host routing");
   end(bigTCP && seesDevices && isTunnel, "BIG TCP is not supported in tunneling mode");

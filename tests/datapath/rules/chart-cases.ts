@@ -113,6 +113,22 @@ export const chartCases: readonly Case[] = [
     ],
   },
   {
+    // The agent has found the device of native BPF host routing by the time that it gives that up.
+    id: "big-tcp-needs-bpf-host-routing",
+    severity: "error",
+    bad: native({ kubeProxyReplacement: "partial", hostRouting: "bpf", ipv6: { enabled: true, bigTCP: true } }),
+    good: native({ kubeProxyReplacement: "partial", ipv6: { enabled: true, bigTCP: true } }),
+    finds: [
+      {
+        key: "datapath.ipv6.bigTCP",
+        message:
+          "The agent ends with: IPv6 BIG TCP is not supported with legacy host routing. BPF host routing needs kube-proxy replacement strict; partial without nodePort forces legacy.",
+        wayOut:
+          "Write hostRouting: bpf with kubeProxyReplacement: strict, masquerade: {implementation: bpf, ipv6: false}, no endpoint routes, no encryption; or turn ipv6.bigTCP off.",
+      },
+    ],
+  },
+  {
     id: "ipv4-stays-on",
     severity: "error",
     bad: vxlan({ ipv6: { enabled: true }, values: { "ipv4.enabled": false } }),
