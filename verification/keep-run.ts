@@ -14,9 +14,8 @@ export async function keepRun(run: Run, folder: string): Promise<string> {
   // Under sudo the files belong to the person who called it, not to root.
   const owner = { user: Number(process.env["SUDO_UID"]), group: Number(process.env["SUDO_GID"]) };
   if (Number.isInteger(owner.user) && Number.isInteger(owner.group)) {
-    await Promise.all(
-      [made, folder, file].map((entry) => entry !== undefined && chown(entry, owner.user, owner.group)),
-    );
+    const entries = made === undefined ? [folder, file] : [made, folder, file];
+    await Promise.all(entries.map((entry) => chown(entry, owner.user, owner.group)));
   }
   return file;
 }
