@@ -300,82 +300,87 @@ describe("Machines of kind libvirt", function () {
     });
   });
 
-  it("are rebuilt where they were destroyed by hand, and they alone; with more memory the others restart", async () => {
-    const boots = await Promise.all(
-      machines.map((machine) => on(machine, "cat /proc/sys/kernel/random/boot_id /etc/machine-id")),
-    );
-    await libvirt.virsh("destroy", `${project}-one-node-3`);
-    await libvirt.virsh("undefine", `${project}-one-node-3`);
-    const rebuilt = await stack.preview();
-    assert.equal(rebuilt["replace"], 3);
-    stack.configure({ machines: { ...base(), memoryMebibytes: 640 } });
-    const { changes, outputs } = await stack.up();
-    assert.equal(changes["replace"], 3);
-    machines = connections.parse(outputs["machines"]);
-    const [after, memory] = await Promise.all([
-      Promise.all(machines.map((machine) => on(machine, "cat /proc/sys/kernel/random/boot_id /etc/machine-id"))),
-      Promise.all(machines.map((machine) => on(machine, "awk '/MemTotal/ {print $2}' /proc/meminfo"))),
-    ]);
-    for (const kibibytes of memory) assert.ok(Number(kibibytes) > 560 * 1024, `${kibibytes} KiB`);
-    const identity = (texts: readonly string[]): (string | undefined)[] => texts.map((text) => text.split("\n")[1]);
-    assert.deepEqual(identity(after).slice(0, 2), identity(boots).slice(0, 2));
-    assert.notEqual(identity(after)[2], identity(boots)[2]);
-    assert.ok(after.every((text, index) => text !== boots[index]));
-  });
-
-  it("that never answer end the update with their serial log", async () => {
-    const disk = path.join(libvirt.folder, "silent.img");
-    silentDisk(disk, "this guest never answers");
-    const silent = await NetworkedStack.create(libvirt, program, project, "silent");
-    silent.configure({
-      machines: {
-        ...base(),
-        count: 2,
-        network: "192.168.124.0/24",
-        image: { path: disk, format: "raw" },
-        bootLimitSeconds: 12,
-      },
+  // Mocha runs the tests of a suite before those of the suites inside it: the order is the suites'.
+  describe("that change and go", () => {
+    it("are rebuilt where they were destroyed by hand, and they alone; with more memory the others restart", async () => {
+      const boots = await Promise.all(
+        machines.map((machine) => on(machine, "cat /proc/sys/kernel/random/boot_id /var/lib/cloud/data/instance-id")),
+      );
+      await libvirt.virsh("destroy", `${project}-one-node-3`);
+      await libvirt.virsh("undefine", `${project}-one-node-3`);
+      const rebuilt = await stack.preview();
+      assert.equal(rebuilt["replace"], 3);
+      stack.configure({ machines: { ...base(), memoryMebibytes: 640 } });
+      const { changes, outputs } = await stack.up();
+      assert.equal(changes["replace"], 3);
+      machines = connections.parse(outputs["machines"]);
+      const [after, memory] = await Promise.all([
+        Promise.all(
+          machines.map((machine) => on(machine, "cat /proc/sys/kernel/random/boot_id /var/lib/cloud/data/instance-id")),
+        ),
+        Promise.all(machines.map((machine) => on(machine, "awk '/MemTotal/ {print $2}' /proc/meminfo"))),
+      ]);
+      for (const kibibytes of memory) assert.ok(Number(kibibytes) > 560 * 1024, `${kibibytes} KiB`);
+      const instance = (texts: readonly string[]): (string | undefined)[] => texts.map((text) => text.split("\n")[1]);
+      assert.deepEqual(instance(after).slice(0, 2), instance(boots).slice(0, 2));
+      assert.notEqual(instance(after)[2], instance(boots)[2]);
+      assert.ok(after.every((text, index) => text !== boots[index]));
     });
-    const message = await failureOf(silent.up());
-    assert.match(message, /node-1 did not answer on SSH in 12 s \(machines\.bootLimitSeconds\)/);
-    assert.match(message, /The end of its serial log[^]*\| this guest never answers/);
-    await silent.destroy();
-  });
 
-  it("run by software emulation where a trial guest shows nothing on KVM, said aloud", async () => {
-    const disk = path.join(libvirt.folder, "silent.img");
-    const probing = await NetworkedStack.create(libvirt, program, project, "probing");
-    probing.configure({
-      machines: {
-        ...base(),
-        count: 2,
-        network: "192.168.125.0/24",
-        accelerator: "auto",
-        image: { path: disk, format: "raw" },
-        bootLimitSeconds: 10,
-      },
+    it("that never answer end the update with their serial log", async () => {
+      const disk = path.join(libvirt.folder, "silent.img");
+      silentDisk(disk, "this guest never answers");
+      const silent = await NetworkedStack.create(libvirt, program, project, "silent");
+      silent.configure({
+        machines: {
+          ...base(),
+          count: 2,
+          network: "192.168.124.0/24",
+          image: { path: disk, format: "raw" },
+          bootLimitSeconds: 12,
+        },
+      });
+      const message = await failureOf(silent.up());
+      assert.match(message, /node-1 did not answer on SSH in 12 s \(machines\.bootLimitSeconds\)/);
+      assert.match(message, /The end of its serial log[^]*\| this guest never answers/);
+      await silent.destroy();
     });
-    const message = await failureOf(probing.up());
-    const types = await libvirt.virsh("dumpxml", `${project}-probing-node-1`);
-    const said = /Guests run (on KVM|by software emulation)/.exec(message)?.[1];
-    assert.equal(/<domain type='(\w+)'/.exec(types)?.[1], said === "on KVM" ? "kvm" : "qemu");
-    assert.ok(said !== undefined, "the choice was not said");
-    await probing.destroy();
-  });
 
-  it("are gone without a trace after destroy", async () => {
-    await stack.destroy();
-    const names = async (...words: string[]): Promise<string> => (await libvirt.virsh(...words)).trim();
-    assert.deepEqual(
-      [
-        await names("list", "--all", "--name"),
-        await names("net-list", "--all", "--name"),
-        await names("pool-list", "--all", "--name"),
-      ],
-      ["", "", ""],
-    );
-    const images = path.join(libvirt.folder, "images");
-    assert.deepEqual(existsSync(images) ? readdirSync(images) : [], []);
-    assert.doesNotMatch(await libvirt.run("ip", "-o", "link"), /lab-|vnet/);
+    it("run by software emulation where a trial guest shows nothing on KVM, said aloud", async () => {
+      const disk = path.join(libvirt.folder, "silent.img");
+      const probing = await NetworkedStack.create(libvirt, program, project, "probing");
+      probing.configure({
+        machines: {
+          ...base(),
+          count: 2,
+          network: "192.168.125.0/24",
+          accelerator: "auto",
+          image: { path: disk, format: "raw" },
+          bootLimitSeconds: 10,
+        },
+      });
+      const message = await failureOf(probing.up());
+      const types = await libvirt.virsh("dumpxml", `${project}-probing-node-1`);
+      const said = /Guests run (on KVM|by software emulation)/.exec(message)?.[1];
+      assert.equal(/<domain type='(\w+)'/.exec(types)?.[1], said === "on KVM" ? "kvm" : "qemu");
+      assert.ok(said !== undefined, "the choice was not said");
+      await probing.destroy();
+    });
+
+    it("are gone without a trace after destroy", async () => {
+      await stack.destroy();
+      const names = async (...words: string[]): Promise<string> => (await libvirt.virsh(...words)).trim();
+      assert.deepEqual(
+        [
+          await names("list", "--all", "--name"),
+          await names("net-list", "--all", "--name"),
+          await names("pool-list", "--all", "--name"),
+        ],
+        ["", "", ""],
+      );
+      const images = path.join(libvirt.folder, "images");
+      assert.deepEqual(existsSync(images) ? readdirSync(images) : [], []);
+      assert.doesNotMatch(await libvirt.run("ip", "-o", "link"), /lab-|vnet/);
+    });
   });
 });

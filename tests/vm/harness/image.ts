@@ -19,6 +19,8 @@ const packages = [
 export const imageTools = [
   { tool: "mmdebstrap", package: "mmdebstrap" },
   { tool: "syslinux", package: "syslinux" },
+  // Its boot record, which nothing on PATH stands for.
+  { tool: "syslinux", package: "syslinux-common" },
   { tool: "mcopy", package: "mtools" },
   { tool: "mkfs.vfat", package: "dosfstools" },
   { tool: "sfdisk", package: "fdisk" },

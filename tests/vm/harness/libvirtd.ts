@@ -13,6 +13,7 @@ export const libvirtTools = [
   { tool: "libvirtd", package: "libvirt-daemon" },
   { tool: "virsh", package: "libvirt-clients" },
   { tool: "virt-xml-validate", package: "libvirt-clients" },
+  { tool: "xmllint", package: "libxml2-utils" },
   { tool: "qemu-system-x86_64", package: "qemu-system-x86" },
   { tool: "qemu-img", package: "qemu-utils" },
   { tool: "genisoimage", package: "genisoimage" },
