@@ -8,7 +8,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { LocalWorkspace, PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { median } from "simple-statistics";
-import type { NodeOutput } from "../components/lab.ts";
+import type { EmbeddedNode } from "../components/embedded-lab.ts";
 import { run as runSchema } from "../datapath/run.ts";
 import { embeddedLabTools, ensureTools } from "../cli/tools.ts";
 import { openStack, root, type OpenStack } from "../cli/workspace.ts";
@@ -209,7 +209,7 @@ const throughput: Comparison = {
       try {
         const { outputs } = await lab.stack.up({ configFile: lab.configFile, showSecrets: false });
         const run = runSchema.parse(outputs["verification"]?.value);
-        const [from, to] = outputs["nodes"]?.value as [NodeOutput, NodeOutput];
+        const [from, to] = outputs["nodes"]?.value as [EmbeddedNode, EmbeddedNode];
         const byHand: number[] = [];
         for (let round = 0; round < samples.samples; round += 1) byHand.push(await iperf3ByHand(from, to));
         const byLab = (run.throughput.podToPod["1"]?.samples ?? []).map((value) => value / 1e9);
@@ -222,7 +222,7 @@ const throughput: Comparison = {
     }),
 };
 
-async function iperf3ByHand(from: NodeOutput, to: NodeOutput): Promise<number> {
+async function iperf3ByHand(from: EmbeddedNode, to: EmbeddedNode): Promise<number> {
   const server = spawn("ip", ["netns", "exec", to.pod.namespace, "iperf3", "-s", "-1", "-p", "5999", "--forceflush"]);
   await new Promise<void>((resolve) => server.stdout.once("data", () => resolve()));
   const client = ["netns", "exec", from.pod.namespace, "iperf3", "-c", to.pod.address, "-p", "5999", "-t", "2", "-J"];

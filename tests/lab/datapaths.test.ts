@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { UpResult } from "@pulumi/pulumi/automation/index.js";
-import type { NodeOutput } from "../../components/lab.ts";
+import type { EmbeddedNode } from "../../components/embedded-lab.ts";
 import { run as runSchema } from "../../datapath/run.ts";
 import { command, exitStatus, identity, inNamespace, nodesOf, TestLab, until } from "./support.ts";
 
 /** Counts packets on a node's NIC that match a filter while one pod pings another ten times. */
-async function countOnWire(node: NodeOutput, filter: string, from: NodeOutput, to: NodeOutput): Promise<number> {
+async function countOnWire(node: EmbeddedNode, filter: string, from: EmbeddedNode, to: EmbeddedNode): Promise<number> {
   const options = ["-Z", "root", "-i", "eth0", "-n", "--immediate-mode", "-w", "-", filter];
   const capture = spawn("ip", ["netns", "exec", node.namespace, "tcpdump", ...options]);
   const bytes: Buffer[] = [];
@@ -21,7 +21,7 @@ async function countOnWire(node: NodeOutput, filter: string, from: NodeOutput, t
   return Number(/(?<count>\d+) packets? captured/.exec(said)?.groups?.["count"]);
 }
 
-async function pings(from: NodeOutput, to: string, packetBytes: number): Promise<boolean> {
+async function pings(from: EmbeddedNode, to: string, packetBytes: number): Promise<boolean> {
   const size = String(packetBytes - 28);
   return (
     (await exitStatus("ip", "netns", "exec", from.pod.namespace, "ping", "-M", "do", "-c1", "-W1", "-s", size, to)) ===
@@ -30,7 +30,7 @@ async function pings(from: NodeOutput, to: string, packetBytes: number): Promise
 }
 
 /** Megabits per second between two pods, by an iperf3 of the test's own. */
-async function iperf3(from: NodeOutput, to: NodeOutput): Promise<number> {
+async function iperf3(from: EmbeddedNode, to: EmbeddedNode): Promise<number> {
   const server = spawn("ip", ["netns", "exec", to.pod.namespace, "iperf3", "-s", "-1", "-p", "5999", "--forceflush"]);
   let said = "";
   server.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
@@ -56,7 +56,7 @@ describe("the embedded lab, one lab through its datapaths", function () {
   let lab: TestLab;
   let identities: number[];
 
-  const pair = (result: UpResult): [NodeOutput, NodeOutput] => {
+  const pair = (result: UpResult): [EmbeddedNode, EmbeddedNode] => {
     const [one, other] = nodesOf(result);
     assert(one !== undefined && other !== undefined);
     return [one, other];

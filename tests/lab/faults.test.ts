@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
-import type { NodeOutput } from "../../components/lab.ts";
+import type { EmbeddedNode } from "../../components/embedded-lab.ts";
 import { command, exitStatus, identity, inNamespace, nodesOf, TestLab, until } from "./support.ts";
 
 const vxlan = { datapath: { mode: "vxlan" } };
@@ -22,7 +22,7 @@ function processTree(root: number): number[] {
   return [root, ...children(root)];
 }
 
-async function talks(from: NodeOutput, to: NodeOutput): Promise<boolean> {
+async function talks(from: EmbeddedNode, to: EmbeddedNode): Promise<boolean> {
   return (await exitStatus("ip", "netns", "exec", from.pod.namespace, "ping", "-c1", "-W1", to.pod.address)) === 0;
 }
 

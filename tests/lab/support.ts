@@ -7,7 +7,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import type { PreviewResult, UpResult } from "@pulumi/pulumi/automation/index.js";
 import { openStack, projectName, root, type OpenStack } from "../../cli/workspace.ts";
-import type { NodeOutput } from "../../components/lab.ts";
+import type { EmbeddedNode } from "../../components/embedded-lab.ts";
 
 const execute = promisify(execFile);
 
@@ -114,10 +114,10 @@ export class TestLab {
 }
 
 /** The nodes that an update's outputs name. */
-export function nodesOf({ outputs }: UpResult): NodeOutput[] {
+export function nodesOf({ outputs }: UpResult): EmbeddedNode[] {
   const nodes: unknown = outputs["nodes"]?.value;
   assert(Array.isArray(nodes));
-  return nodes as NodeOutput[];
+  return nodes as EmbeddedNode[];
 }
 
 /** What stays the same while a namespace lives. */
