@@ -240,10 +240,10 @@ describe("Cilium on a real three-node cluster, by the stand-in agent, through th
   it("says which node lags when its time is over", async () => {
     await core.createNamespacedConfigMap({
       namespace,
-      body: { metadata: { name: "stand-in-orders" }, data: { node3: "lag 12" } },
+      body: { metadata: { name: "stand-in-orders" }, data: { node3: "lag 60" } },
     });
-    const failure = await failureOf(stack.up(program(vxlan(), { rolloutTimeoutSeconds: 10 })));
-    assert.match(failure, /Cilium is not in effect on every node after 10 s:\s+node3: the agent starts/);
+    const failure = await failureOf(stack.up(program(vxlan(), { rolloutTimeoutSeconds: 30 })));
+    assert.match(failure, /Cilium is not in effect on every node after 30 s:\s+node3: the agent starts/);
     await stack.up(program(vxlan()));
   });
 
