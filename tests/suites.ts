@@ -14,6 +14,8 @@ export type Step = { readonly command: readonly string[] } | { readonly mocha: r
 export interface Suite {
   readonly name: string;
   readonly about: string;
+  /** Why the suite runs only where it is asked for by name. */
+  readonly onRequest?: string;
   /** Brings what the suite needs. Rejects with the reason where this machine can't have it. */
   readonly prepare?: (log: (line: string) => void) => Promise<void>;
   readonly steps: readonly Step[];
@@ -84,6 +86,7 @@ export const suites: readonly Suite[] = [
   {
     name: "vm",
     about: "virtual machines by libvirt, with a small Debian image in the place of Ubuntu's",
+    onRequest: "takes a quarter of an hour by software emulation; run it by: npm test -- vm",
     prepare: async (log) => {
       requireRoot();
       await engine(log);
