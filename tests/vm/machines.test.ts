@@ -278,9 +278,10 @@ describe("Machines of kind libvirt", function () {
       );
       assert.match(message, /node-2: nobody-here@192\.168\.123\.12:22 does not let this key or user log in/);
       assert.match(message, /node-3: \d+ MiB of memory are available, 100000 MiB are needed/);
+      assert.match(message, /node-3: \/var\/lib has \d\.\d GiB free, 5 GiB are needed/);
       assert.match(message, /absent: lab@192\.168\.123\.99:22 can't be reached/);
       assert.match(message, /Any host key is taken from absent/);
-      assert.match(message, /4 errors on the machines; nothing was installed on them/);
+      assert.match(message, /5 errors on the machines; nothing was installed on them/);
     });
 
     it("are taken as they are", async () => {
