@@ -14,7 +14,8 @@ function testFiles(place: string): string[] {
 const files = process.argv.slice(2).flatMap(testFiles).sort();
 if (files.length === 0) throw new Error(`no test file in ${process.argv.slice(2).join(" ")}`);
 
-const mocha = new Mocha({ timeout: 20_000, forbidOnly: true, forbidPending: true, color: process.stdout.isTTY });
+// A limit against tests that hang, not a measure of speed: machines are busy now and then.
+const mocha = new Mocha({ timeout: 180_000, forbidOnly: true, forbidPending: true, color: process.stdout.isTTY });
 for (const file of files) mocha.addFile(file);
 await mocha.loadFilesAsync();
 const runner = mocha.run((failures) => {
