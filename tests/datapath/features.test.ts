@@ -24,7 +24,7 @@ const bpf = { masquerade: { implementation: "bpf", ipv6: false } };
 const bpfRouting = { ...strict, ...bpf, hostRouting: "bpf" };
 
 describe("Features", function () {
-  this.timeout(20_000);
+  this.timeout(180_000);
 
   it("of the chart's defaults are the ones that 1.13 is known for", () => {
     assert.deepEqual(Object.fromEntries(defaultFeatures().map(({ name, requested }) => [name, requested])), {

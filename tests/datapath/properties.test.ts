@@ -19,7 +19,7 @@ const fallbackIds: Readonly<Record<string, string>> = {
 const refusedAnyway = new Set(["big-tcp-without-tunnel", "big-tcp-without-ipsec"]);
 
 describe("Whatever datapath is asked for", function () {
-  this.timeout(20_000);
+  this.timeout(180_000);
 
   it("the agent never ends on one that passed", () => {
     let passed = 0;

@@ -86,7 +86,7 @@ describe("The config block of Pulumi.yaml", () => {
 
 describe("The generated files", () => {
   it("are what would be generated now", async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     await promisify(execFile)(process.execPath, ["--import", "tsx", "cli/generate.ts", "--check"], { cwd: root });
   });
 

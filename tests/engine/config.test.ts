@@ -12,7 +12,7 @@ async function refusal(lab: TestLab, config: Readonly<Record<string, unknown>>):
 }
 
 describe("bad config, through the real engine", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let lab: TestLab;
   before(async () => {
     lab = await TestLab.create("config");

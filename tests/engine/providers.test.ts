@@ -10,7 +10,7 @@ import { freePort, SshServer } from "./sshServer.ts";
 class Untyped extends pulumi.CustomResource {}
 
 describe("the plugins on the real engine", function () {
-  this.timeout("60s");
+  this.timeout("3m");
   let stack: InlineStack;
 
   before(async function () {

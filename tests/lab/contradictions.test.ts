@@ -132,7 +132,7 @@ const onNative: Sabotage[] = [
 ];
 
 describe("a datapath that is not what was asked for", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
 
   for (const [datapath, sabotages] of [
     [{ mode: "vxlan" }, onVxlan],

@@ -52,7 +52,7 @@ function verified({ outputs }: UpResult): void {
 }
 
 describe("the embedded lab, one lab through its datapaths", function () {
-  this.timeout(180_000);
+  this.timeout(300_000);
   let lab: TestLab;
   let identities: number[];
 

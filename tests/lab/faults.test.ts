@@ -27,7 +27,7 @@ async function talks(from: EmbeddedNode, to: EmbeddedNode): Promise<boolean> {
 }
 
 describe("faults in the embedded lab", function () {
-  this.timeout(240_000);
+  this.timeout(300_000);
   let lab: TestLab;
   beforeEach(async () => {
     lab = await TestLab.create("faults");

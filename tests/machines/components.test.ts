@@ -25,7 +25,7 @@ const connection = z.looseObject({
 });
 
 describe("The machines' components, under mocks", function () {
-  this.timeout("30s");
+  this.timeout("3m");
   const seen = new Map<string, Seen>();
   let folder: string;
   // No libvirt answers there: what a first preview on a new machine sees.

@@ -28,7 +28,7 @@ describe("the offline engine", () => {
 
 describe("what the offline engine takes", function () {
   // The providers are bundled in some of these tests.
-  this.timeout("30s");
+  this.timeout("3m");
   let folder: string;
   let saved: NodeJS.ProcessEnv;
   const { version } = require("pulumi/package.json") as { version: string };

@@ -30,7 +30,7 @@ const pages = {
 const screenshots = path.join(".lab", "screenshots");
 
 describe("the report in Chromium", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let browser: Browser | undefined;
   let folder: string;
   let inThePage: string;

@@ -170,7 +170,7 @@ describe("Whatever a config is", () => {
   };
 
   it("only its errors are thrown, all of them at once", function () {
-    this.timeout(20_000);
+    this.timeout(180_000);
     const anything = fc.anything({
       withBigInt: true,
       withDate: true,
