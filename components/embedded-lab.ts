@@ -1,8 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { LabConfig } from "../datapath/config/index.ts";
 import type { NamespaceMachines } from "../datapath/config/machines.ts";
+import { notCarriedByEmbeddedLab } from "../datapath/embedded-limits.ts";
 import { features } from "../datapath/features.ts";
-import { ConfigError } from "../datapath/findings.ts";
+import { ConfigError, type Finding } from "../datapath/findings.ts";
 import { kernelSettings } from "../datapath/kernel-settings.ts";
 import { bridgeAddress, labNodes } from "../datapath/nodes.ts";
 import { datapathTitle, planFor, tunnelProtocol, type NodePlan } from "../datapath/plan.ts";
@@ -40,7 +41,8 @@ export class EmbeddedLab extends pulumi.ComponentResource {
 
     const tunnel = tunnelProtocol(datapath);
     const missing = tunnel === undefined ? undefined : missingLinkKind(tunnel);
-    if (missing !== undefined) throw refusal(new ConfigError([missingKernelLink(missing)], project));
+    const refused = missing === undefined ? notCarriedByEmbeddedLab(datapath) : missingKernelLink(missing);
+    if (refused !== undefined) throw refusal(new ConfigError([refused], project));
 
     const nodes = labNodes(machines, datapath, prefix);
     this.plan = planFor(datapath, nodes, { carrier: "kernel", underlayMtuBytes: machines.mtuBytes });
@@ -104,7 +106,7 @@ export class EmbeddedLab extends pulumi.ComponentResource {
   }
 }
 
-function missingKernelLink(reason: string): ConstructorParameters<typeof ConfigError>[0][number] {
+function missingKernelLink(reason: string): Finding {
   return {
     id: "kernel-link",
     severity: "error",

@@ -87,4 +87,11 @@ describe("the embedded lab under mocks, in a preview", () => {
     assert.equal(spec.nodes.length, 3);
     assert.equal(spec.plan[0]?.wire.pods, "bare");
   });
+
+  it("refuses routes by BGP, which nobody would carry there", async () => {
+    await assert.rejects(
+      previewed({ datapath: { mode: "native", routes: "bgp" } }),
+      /1 error in the lab's config; nothing was created\.\s+error: datapath-lab:datapath\.routes\.kind\s+No BGP daemon runs in the embedded lab yet.*\s+Write router/,
+    );
+  });
 });
