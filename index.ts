@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { DatapathLab } from "./components/lab.ts";
-import { labConfigOfStack } from "./components/stack-config.ts";
+import { labOfStack } from "./components/stack-config.ts";
 
-const lab = new DatapathLab(pulumi.getStack(), labConfigOfStack(pulumi.getProject()));
+const lab = new DatapathLab(pulumi.getStack(), labOfStack(pulumi.getProject()));
 
 export const datapath = lab.datapath;
 export const nodes = lab.nodes;

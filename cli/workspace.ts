@@ -6,6 +6,7 @@ import path from "node:path";
 import { LocalWorkspace, PulumiCommand, type Stack } from "@pulumi/pulumi/automation/index.js";
 import { parse, stringify } from "yaml";
 import { z } from "zod";
+import { kubeconfigKey } from "../datapath/config/existing-cluster.ts";
 import { ensureEngine } from "../offline/engine.ts";
 
 export const root = path.resolve(import.meta.dirname, "..");
@@ -24,7 +25,14 @@ export async function readStackConfig(stack: string): Promise<Record<string, unk
     throw new Error(`There is no Pulumi.${stack}.yaml. Stacks here: ${known.join(", ")}.`);
   }
   const { config } = stackFile.parse(parse(await readFile(file, "utf8")) ?? {});
-  return withoutProject(config);
+  const { [kubeconfigKey]: secret, ...sections } = withoutProject(config);
+  if (secret !== undefined) {
+    throw new Error(
+      `Pulumi.${stack}.yaml keeps a kubeconfig as a secret of a Pulumi backend that this command does not open. ` +
+        `Run pulumi itself there, or write the kubeconfig's path as machines.kubeconfig.`,
+    );
+  }
+  return sections;
 }
 
 function withoutProject(config: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -7,7 +7,7 @@ import type { ExistingClusterMachines } from "../datapath/config/existing-cluste
 import { refusal } from "./stack-config.ts";
 
 export interface ExistingClusterArgs {
-  readonly machines: ExistingClusterMachines;
+  readonly machines: Omit<ExistingClusterMachines, "mtuBytes">;
   /** The stack's secret `kubeconfig`, its text; the file is read where absent. */
   readonly kubeconfig?: pulumi.Input<string>;
 }

@@ -3,12 +3,20 @@ import type { LabConfig } from "../datapath/config/index.ts";
 import type { NodePlan } from "../datapath/plan.ts";
 import { previewPlan } from "../datapath/preview-plan.ts";
 import type { Run } from "../datapath/run.ts";
+import { ClusterLab } from "./cluster-lab.ts";
 import { EmbeddedLab, type EmbeddedNode } from "./embedded-lab.ts";
+import { ExistingCluster } from "./existing-cluster.ts";
 import { Hosts } from "./machines/hosts.ts";
 import { Libvirt } from "./machines/libvirt.ts";
 import type { Machine } from "./machines/machine.ts";
 
-/** A machine without a cluster on it yet, as stack outputs name it. */
+/** A lab's config, and what of it is secret. */
+export interface DatapathLabArgs extends LabConfig {
+  /** Text of the kubeconfig of a cluster that stands already; its file is read where absent. */
+  readonly kubeconfig?: pulumi.Input<string>;
+}
+
+/** A machine of a cluster, as stack outputs name it. */
 export interface MachineOutput {
   readonly name: string;
   readonly address: string;
@@ -19,11 +27,13 @@ export class DatapathLab extends pulumi.ComponentResource {
   /** What was asked for, all defaults filled in. */
   public readonly datapath: LabConfig["datapath"];
   public readonly nodes: readonly (EmbeddedNode | MachineOutput)[];
+  /** Of a cluster that stands already nothing is planned before its nodes are read: the run has its plan. */
   public readonly plan: readonly NodePlan[];
   /** null where nothing carries the datapath yet: on machines without a cluster. */
   public readonly verification: pulumi.Output<Run> | null = null;
 
-  constructor(name: string, config: LabConfig, opts?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, args: DatapathLabArgs, opts?: pulumi.ComponentResourceOptions) {
+    const { kubeconfig, ...config } = args;
     super("datapath-lab:index:DatapathLab", name, { machines: config.machines, datapath: config.datapath }, opts);
     const { machines, datapath, strict } = config;
     const parent = { parent: this };
@@ -44,6 +54,17 @@ export class DatapathLab extends pulumi.ComponentResource {
         this.nodes = named(new Hosts("machines", { machines, datapath, strict }, parent).machines);
         this.plan = previewPlan(config);
         break;
+      case "none": {
+        const cluster = new ExistingCluster(
+          "cluster",
+          { machines, ...(kubeconfig === undefined ? {} : { kubeconfig }) },
+          parent,
+        );
+        new ClusterLab("datapath", { config, cluster }, parent);
+        this.nodes = [];
+        this.plan = previewPlan(config);
+        break;
+      }
     }
     this.registerOutputs({});
   }

@@ -1,7 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { allConfig } from "@pulumi/pulumi/runtime/index.js";
-import { checkLabConfig, type LabConfig } from "../datapath/config/index.ts";
+import { kubeconfigKey } from "../datapath/config/existing-cluster.ts";
+import { checkLabConfig } from "../datapath/config/index.ts";
 import { ConfigError, formatFindings } from "../datapath/findings.ts";
+import type { DatapathLabArgs } from "./lab.ts";
 
 /** An error that the engine prints as its message alone, without a stack trace: the person's input is at fault. */
 export function refusal(error: Error): pulumi.RunError {
@@ -12,16 +14,17 @@ export function refusal(error: Error): pulumi.RunError {
 }
 
 /**
- * The lab config of the stack that is being run. Warnings are printed with the preview.
+ * What the stack that is being run asks for. Warnings are printed with the preview.
  * @throws a refusal with every error at once
  */
-export function labConfigOfStack(project: string): LabConfig {
+export function labOfStack(project: string): DatapathLabArgs {
   const raw = readStackConfig(project);
   const { config, findings } = checkLabConfig(raw);
   if (config === undefined) throw refusal(new ConfigError(findings, project));
   const warnings = findings.filter(({ severity }) => severity === "warning");
   if (warnings.length > 0) void pulumi.log.warn(formatFindings(warnings, project));
-  return config;
+  const kubeconfig = new pulumi.Config(project).getSecret(kubeconfigKey);
+  return { ...config, ...(kubeconfig === undefined ? {} : { kubeconfig }) };
 }
 
 /**
@@ -32,7 +35,7 @@ function readStackConfig(project: string): Record<string, unknown> {
   const prefix = `${project}:`;
   return Object.fromEntries(
     Object.entries(allConfig())
-      .filter(([key]) => key.startsWith(prefix))
+      .filter(([key]) => key.startsWith(prefix) && key !== `${prefix}${kubeconfigKey}`)
       .map(([key, text]): [string, unknown] => [key.slice(prefix.length), valueOf(text)]),
   );
 }

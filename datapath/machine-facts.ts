@@ -1,14 +1,22 @@
 import type { LabConfig } from "./config/index.ts";
 import type { Machines } from "./config/machines.ts";
 
-/** Number of nodes. */
-export function nodeCount(machines: Machines): number {
-  return machines.kind === "hosts" ? machines.hosts.length : machines.count;
+/** Number of nodes; nothing where only the cluster itself knows. */
+export function nodeCount(machines: Machines): number | undefined {
+  switch (machines.kind) {
+    case "namespaces":
+    case "libvirt":
+      return machines.count;
+    case "hosts":
+      return machines.hosts.length;
+    case "none":
+      return undefined;
+  }
 }
 
 /** The network that the lab makes for its nodes; nothing where the nodes have addresses of their own already. */
 export function nodeNetwork(machines: Machines): string | undefined {
-  return machines.kind === "hosts" ? undefined : machines.network;
+  return "network" in machines ? machines.network : undefined;
 }
 
 /** MTU of the network between the nodes, in bytes: what the datapath says of it, else the machines'. */

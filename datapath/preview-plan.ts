@@ -30,6 +30,9 @@ export function plannedNodes({ machines, datapath }: Pick<LabConfig, "machines" 
       return nodesBeforeCilium(
         machines.hosts.map(({ name, address, nodeAddress }) => ({ name, address: nodeAddress ?? address })),
       );
+    case "none":
+      // Its nodes are read from it when it is verified.
+      return [];
   }
 }
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { kubeconfigKey } from "./config/existing-cluster.ts";
 import { bareWords } from "./config/fields.ts";
 import { labConfig } from "./config/index.ts";
 
@@ -31,6 +32,14 @@ function leaveOut(schema: JsonSchema, assumed: { readonly key: string; readonly 
   schema.required = (schema.required ?? []).filter((key) => key !== assumed.key);
 }
 
+/** A secret as `pulumi config set --secret` leaves it. */
+const secretText: JsonSchema = {
+  description: "Kubeconfig of a cluster that stands already: pulumi config set --secret kubeconfig <FILE",
+  type: "object",
+  properties: { secure: { type: "string" } },
+  required: ["secure"],
+};
+
 /** The words that a union's key takes, through unions inside it. */
 function wordsOf(option: JsonSchema, key: string): z.core.JSONSchema.BaseSchema["const"][] {
   const own = option.properties?.[key];
@@ -46,6 +55,7 @@ function wordsOf(option: JsonSchema, key: string): z.core.JSONSchema.BaseSchema[
 export function stackConfigSchema(project: string): JsonSchema {
   const { properties = {}, $defs = {} } = labConfigSchema();
   const keys = Object.fromEntries(Object.entries(properties).map(([key, schema]) => [`${project}:${key}`, schema]));
+  const secret = `${project}:${kubeconfigKey}`;
   return {
     $schema: "https://json-schema.org/draft/2020-12/schema",
     title: "Datapath Lab stack",
@@ -53,9 +63,9 @@ export function stackConfigSchema(project: string): JsonSchema {
     properties: {
       config: {
         type: "object",
-        properties: keys,
+        properties: { ...keys, [secret]: secretText },
         // Keys of providers may stand there too; of this project's, only those above.
-        propertyNames: { anyOf: [{ enum: Object.keys(keys) }, { not: { pattern: `^${project}:` } }] },
+        propertyNames: { anyOf: [{ enum: [...Object.keys(keys), secret] }, { not: { pattern: `^${project}:` } }] },
       },
     },
     $defs,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ConfigError, type Finding } from "../findings.ts";
+import { cilium } from "./cilium.ts";
 import { cluster } from "./cluster.ts";
 import { datapath } from "./datapath.ts";
 import { findingsOf } from "../rules/rule.ts";
@@ -15,6 +16,7 @@ export const labConfig = z.strictObject({
   machines: machines.prefault({ kind: "namespaces" }).meta({ description: "What the lab stands on." }),
   datapath: datapath.prefault({ mode: "vxlan" }).meta({ description: "How packets of pods travel between nodes." }),
   cluster: cluster.prefault({}).meta({ description: "What holds for the whole Kubernetes cluster." }),
+  cilium: cilium.prefault({}).meta({ description: "How Cilium gets onto the cluster." }),
   verification: verification.prefault({}).meta({ description: "How much is measured, and what a contradiction does." }),
   strict: z.boolean().default(false).meta({ description: "Treat warnings as errors." }),
 });

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ipv4Cidr } from "./fields.ts";
+import { existingClusterMachines } from "./existing-cluster.ts";
 import { existingHosts } from "./hosts.ts";
 import { libvirtMachines } from "./libvirt.ts";
 import { madeNodes } from "./nodes.ts";
@@ -18,6 +19,11 @@ export const namespaceMachines = z.strictObject({
 export type NamespaceMachines = z.infer<typeof namespaceMachines>;
 
 /** The kinds of machine a lab can stand on. */
-export const machines = z.discriminatedUnion("kind", [namespaceMachines, libvirtMachines, existingHosts]);
+export const machines = z.discriminatedUnion("kind", [
+  namespaceMachines,
+  libvirtMachines,
+  existingHosts,
+  existingClusterMachines,
+]);
 
 export type Machines = z.infer<typeof machines>;

@@ -1,6 +1,7 @@
 import { chartRules } from "./chart.ts";
 import { crashRules } from "./crash.ts";
 import { embeddedLabRules } from "./embedded.ts";
+import { existingClusterRules } from "./existing-cluster.ts";
 import { fallbackRules } from "./fallback.ts";
 import { existingHostRules } from "./hosts.ts";
 import { kernelRules } from "./kernel.ts";
@@ -19,6 +20,7 @@ export const rules: readonly Rule[] = [
   ...networkRules,
   ...machineRules,
   ...existingHostRules,
+  ...existingClusterRules,
   ...valueRules,
   ...kernelRules,
   ...embeddedLabRules,

@@ -131,7 +131,7 @@ export const networkRules: readonly Rule[] = [
       const { clusterPoolIPv4PodCIDR: pool, clusterPoolIPv4MaskSize: mask } = config.datapath.ipam;
       const nodes = nodeCount(config.machines);
       const places = subnetCount(pool, mask);
-      if (places >= nodes) return [];
+      if (nodes === undefined || places >= nodes) return [];
       const needed = prefixLength(pool) + Math.ceil(Math.log2(nodes));
       return [
         {
@@ -163,7 +163,7 @@ export const networkRules: readonly Rule[] = [
         ];
       }
       const places = bits < 0 ? 0 : 2 ** bits;
-      return places >= nodes
+      return nodes === undefined || places >= nodes
         ? []
         : [{ message: `${pool} has ${places} pod CIDRs of /${mask}, and there are ${nodes} nodes.` }];
     },

@@ -92,15 +92,16 @@ export const routeRules: readonly Rule[] = [
     message: "Operators never share a node, so some stay Pending.",
     wayOut: "Ask for as many replicas as there are nodes, at most.",
     source: "1.13.4 chart, operator.affinity (required anti-affinity); cilium/cilium#30177",
-    violations: ({ datapath, machines }) =>
-      datapath.operatorReplicas <= nodeCount(machines)
-        ? []
-        : [
-            {
-              message: `Operators never share a node: on ${nodeCount(machines)} nodes, ${datapath.operatorReplicas - nodeCount(machines)} of ${datapath.operatorReplicas} would stay Pending.`,
-              wayOut: `Write ${nodeCount(machines)} or less.`,
-            },
-          ],
+    violations: ({ datapath, machines }) => {
+      const nodes = nodeCount(machines);
+      if (nodes === undefined || datapath.operatorReplicas <= nodes) return [];
+      return [
+        {
+          message: `Operators never share a node: on ${nodes} nodes, ${datapath.operatorReplicas - nodes} of ${datapath.operatorReplicas} would stay Pending.`,
+          wayOut: `Write ${nodes} or less.`,
+        },
+      ];
+    },
   },
   rule({
     id: "hubble-relay-needs-hubble",

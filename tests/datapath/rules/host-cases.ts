@@ -94,4 +94,21 @@ export const hostCases: readonly Case[] = [
       },
     ],
   },
+  {
+    id: "existing-cluster-has-api-address",
+    severity: "warning",
+    bad: { machines: { kind: "none" }, datapath: { mode: "vxlan", kubeProxyReplacement: "strict" } },
+    good: {
+      machines: { kind: "none" },
+      datapath: { mode: "vxlan", kubeProxyReplacement: { mode: "strict", k8sServiceHost: "192.0.2.1" } },
+    },
+    finds: [
+      {
+        key: "datapath.kubeProxyReplacement.k8sServiceHost",
+        message:
+          "Agents without kube-proxy reach the API server at 127.0.0.1, where only nodes of K3s and RKE2 have a proxy to it: elsewhere they never start.",
+        wayOut: "Write the API server's address and port as kubeProxyReplacement.k8sServiceHost and .k8sServicePort.",
+      },
+    ],
+  },
 ];
