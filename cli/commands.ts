@@ -2,10 +2,12 @@ import { CommandError, type OutputMap, type UpOptions } from "@pulumi/pulumi/aut
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
+import { formatFindings, type Finding } from "../datapath/findings.ts";
 import { run as runSchema } from "../datapath/run.ts";
 import { summary } from "../report/terminal.ts";
 import { takeTurns, type SwitchedLab } from "./compare.ts";
 import { readConfigFile } from "./config-file.ts";
+import type { NeedCheck } from "./doctor/index.ts";
 import { embeddedLabTools, ensureTools } from "./tools.ts";
 import { labFolder, openStack, projectName, readStackConfig, runsFolder, type OpenStack } from "./workspace.ts";
 
@@ -112,6 +114,7 @@ function operationOptions(
 }
 
 const up: Command = async (call) => {
+  if (!(await hasWhatItNeeds(call))) return 1;
   const { stack, configFile } = await open(call);
   const status = await operate(async () => {
     printOutputs(call, (await stack.up(operationOptions(call, configFile))).outputs);
@@ -157,6 +160,39 @@ const explain: Command = async (call) => {
   const { text, exitCode } = explanation({ config, json: call.json, project: projectName });
   call.print(text);
   return exitCode;
+};
+
+/** Quiet where nothing that would make the operation fail is missing. A config with errors is the preview's to refuse. */
+async function hasWhatItNeeds(call: Call): Promise<boolean> {
+  const { checks } = await diagnose(call);
+  const failed = checks.filter(({ state }) => state === "error");
+  if (failed.length > 0) {
+    const { describeNeeds } = await import("./doctor/index.ts");
+    call.log(`Stack ${call.stack} can't be made yet; nothing was changed.\n${describeNeeds(failed).trimEnd()}`);
+  }
+  return failed.length === 0;
+}
+
+async function diagnose(call: Call): Promise<{ findings: readonly Finding[]; checks: readonly NeedCheck[] }> {
+  const config = { ...(await readStackConfig(call.stack)), ...(await overrides(call)) };
+  const { checkLabConfig } = await import("../datapath/config/index.ts");
+  const { config: checked, findings } = checkLabConfig(config);
+  if (checked === undefined) return { findings, checks: [] };
+  const { needsOf } = await import("./doctor/index.ts");
+  return { findings, checks: await needsOf(checked) };
+}
+
+const doctor: Command = async (call) => {
+  const { findings, checks } = await diagnose(call);
+  const { describeNeeds } = await import("./doctor/index.ts");
+  const failed = [...findings.map(({ severity }) => severity), ...checks.map(({ state }) => state)].includes("error");
+  if (call.json) {
+    call.print(`${JSON.stringify({ findings, checks }, undefined, 2)}\n`);
+  } else {
+    if (findings.length > 0) call.print(`${formatFindings(findings, projectName)}\n`);
+    call.print(describeNeeds(checks));
+  }
+  return failed ? 1 : 0;
 };
 
 const report: Command = async (call) => {
@@ -222,4 +258,7 @@ async function switchedLab(call: Call): Promise<SwitchedLab> {
   };
 }
 
-export const commands = { up, preview, destroy, outputs, explain, compare, report } satisfies Record<string, Command>;
+export const commands = { up, preview, destroy, outputs, explain, doctor, compare, report } satisfies Record<
+  string,
+  Command
+>;

@@ -9,6 +9,7 @@ const usage = `npm run lab -- [COMMAND] [OPTIONS]
   destroy    remove everything that up made
   outputs    print what the lab knows of itself
   explain    print what a datapath asks for: features, Helm values, plan
+  doctor     check everything that up will need, with the way out of what is missing
   compare    measure datapaths in turn, or compare kept runs: compare A.json B.json
   report     write kept runs as a page, .lab/report.html: report [RUN.json …]
 

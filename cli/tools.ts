@@ -53,6 +53,16 @@ export async function ensureTools(tools: readonly Tool[], log: (line: string) =>
   );
 }
 
+/** Which of the tools are missing, the command that installs them, and whether this process may run it. */
+export function missingTools(tools: readonly Tool[]): {
+  readonly tools: readonly Tool[];
+  readonly command: string;
+  readonly canInstall: boolean;
+} {
+  const absent = tools.filter((tool) => !isInstalled(tool));
+  return { tools: absent, command: installCommand(absent.map((tool) => packageOf[tool])), canInstall: canInstall() };
+}
+
 /** As ensureTools, for tools outside the table: `tool` is looked for on PATH, `package` is what brings it. */
 export async function ensurePackages(
   wanted: readonly { readonly tool: string; readonly package: string }[],
@@ -62,8 +72,8 @@ export async function ensurePackages(
   if (missing.length === 0) return;
   const packages = [...new Set(missing.map((entry) => entry.package))];
   const names = missing.map(({ tool }) => tool).join(", ");
-  const command = `apt-get install -y --no-install-recommends ${packages.join(" ")}`;
-  if (process.getuid?.() !== 0 || !isDebian() || !isInstalled("apt-get")) {
+  const command = installCommand(packages);
+  if (!canInstall()) {
     throw new Error(`Missing tools: ${names}. Install them, on Debian or Ubuntu with:\n  sudo ${command}`);
   }
   const started = Date.now();
@@ -77,6 +87,14 @@ export async function ensurePackages(
   }
   if (result.exitCode !== 0) throw new Error(`${command} failed:\n${result.output.trim()}`);
   log(`Installed ${packages.join(", ")} in ${((Date.now() - started) / 1000).toFixed(0)} s`);
+}
+
+function installCommand(packages: readonly string[]): string {
+  return `apt-get install -y --no-install-recommends ${[...new Set(packages)].join(" ")}`;
+}
+
+function canInstall(): boolean {
+  return process.getuid?.() === 0 && isDebian() && isInstalled("apt-get");
 }
 
 function isDebian(): boolean {

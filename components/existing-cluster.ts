@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
-import { homedir } from "node:os";
-import path from "node:path";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { ExistingClusterMachines } from "../datapath/config/existing-cluster.ts";
+import { kubeconfigFile } from "../verification/kubeconfig.ts";
 import { refusal } from "./stack-config.ts";
 
 export interface ExistingClusterArgs {
@@ -40,7 +39,7 @@ export class ExistingCluster extends pulumi.ComponentResource {
 
 /** Reads the kubeconfig from the path in the config, or from where kubectl has it. Throws a refusal that names the file. */
 function readKubeconfig(configured: string | undefined): string {
-  const file = configured ?? process.env["KUBECONFIG"] ?? path.join(homedir(), ".kube", "config");
+  const file = kubeconfigFile(configured);
   try {
     return readFileSync(file, "utf8");
   } catch (error) {

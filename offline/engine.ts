@@ -93,6 +93,21 @@ export async function ensureEngine({ log }: EnsureEngineOptions): Promise<Engine
   return { ...cli, environment, plugins };
 }
 
+/** What of an engine this machine has already. Downloads, builds and changes nothing. */
+export async function findEngine(): Promise<{
+  readonly cli: Engine["source"] | undefined;
+  readonly plugins: Engine["plugins"];
+}> {
+  const cache = cacheFolder();
+  mkdirSync(cache, { recursive: true });
+  const cli = (await installedCli(cache, () => undefined)) ?? cliAt(cliRoot());
+  const kinds = pluginNames.map((name) => {
+    const official = officialPlugin(name, versionOf(`@pulumi/${name}`));
+    return [name, official === undefined ? "stand-in" : "official"] as const;
+  });
+  return { cli: cli?.source, plugins: Object.fromEntries(kinds) };
+}
+
 /** The folder of this project that outlives a clone. */
 export function cacheFolder(): string {
   return path.join(process.env["XDG_CACHE_HOME"] || path.join(homedir(), ".cache"), "datapath-lab");

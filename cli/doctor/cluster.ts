@@ -1,0 +1,104 @@
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { AuthorizationV1Api, CoreV1Api, KubeConfig, VersionApi } from "@kubernetes/client-node";
+import type { Cilium } from "../../datapath/config/cilium.ts";
+import type { ExistingClusterMachines } from "../../datapath/config/existing-cluster.ts";
+import { kubeconfigFile } from "../../verification/kubeconfig.ts";
+import { root } from "../workspace.ts";
+import { missing, ok, type NeedCheck } from "./check.ts";
+import { urlCheck } from "./reach.ts";
+
+const limitSeconds = 5;
+
+/** What a release of Cilium needs beside its cluster. */
+export async function chartChecks({ chart, manage }: Cilium): Promise<NeedCheck[]> {
+  if (!manage) return [];
+  const name = "Cilium's chart";
+  if (chart.archive === undefined) {
+    const index = `${chart.repository.replace(/\/$/, "")}/index.yaml`;
+    return [await urlCheck(name, index, "Give the chart as a file: cilium.chart.archive.")];
+  }
+  return [
+    existsSync(path.join(root, chart.archive))
+      ? ok(name, chart.archive)
+      : missing(name, `there is no ${chart.archive}`, "Write cilium.chart.archive relative to Pulumi.yaml."),
+  ];
+}
+
+/** A cluster that stands already: its kubeconfig, its API server, and the rights of who asks. */
+export async function existingClusterChecks(machines: ExistingClusterMachines): Promise<NeedCheck[]> {
+  const file = kubeconfigFile(machines.kubeconfig);
+  const config = new KubeConfig();
+  try {
+    config.loadFromString(readFileSync(file, "utf8"));
+    if (machines.context !== undefined) config.setCurrentContext(machines.context);
+    if (config.getCurrentCluster() === null)
+      throw new Error(`it has no cluster for the context ${config.getCurrentContext()}`);
+  } catch (error) {
+    return [
+      missing(
+        "kubeconfig",
+        `${file}: ${messageOf(error)}`,
+        "Write its path as machines.kubeconfig, and a context of it as machines.context.",
+      ),
+    ];
+  }
+  const server = config.getCurrentCluster()?.server ?? "";
+  const api = await within(config.makeApiClient(VersionApi).getCode()).catch((error: unknown) => messageOf(error));
+  if (typeof api === "string") {
+    return [
+      ok("kubeconfig", file),
+      missing("Kubernetes API", `${server}: ${api}`, "Check that the cluster runs and that this machine reaches it."),
+    ];
+  }
+  return [
+    ok("kubeconfig", file),
+    ok("Kubernetes API", `${server}, ${api.gitVersion}`),
+    await nodesCheck(config),
+    await rightsCheck(config),
+  ];
+}
+
+async function nodesCheck(config: KubeConfig): Promise<NeedCheck> {
+  try {
+    const { items } = await within(config.makeApiClient(CoreV1Api).listNode());
+    if (items.length >= 2) return ok("nodes", `${items.length}`);
+    return missing("nodes", `${items.length}`, "A datapath between nodes needs two of them.");
+  } catch (error) {
+    return missing("nodes", messageOf(error), "Use a kubeconfig that may list nodes.");
+  }
+}
+
+async function rightsCheck(config: KubeConfig): Promise<NeedCheck> {
+  const name = "rights in kube-system";
+  const wayOut = "Use a kubeconfig of a cluster's administrator.";
+  const resourceAttributes = { group: "apps", resource: "daemonsets", verb: "create", namespace: "kube-system" };
+  try {
+    const review = await within(
+      config
+        .makeApiClient(AuthorizationV1Api)
+        .createSelfSubjectAccessReview({ body: { spec: { resourceAttributes } } }),
+    );
+    return review.status?.allowed === true
+      ? ok(name, "may create DaemonSets")
+      : missing(name, "may not create DaemonSets", wayOut);
+  } catch (error) {
+    return missing(name, messageOf(error), wayOut);
+  }
+}
+
+async function within<Answer>(answer: Promise<Answer>): Promise<Answer> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${limitSeconds} s`)), limitSeconds * 1000);
+  });
+  try {
+    return await Promise.race([answer, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
+}

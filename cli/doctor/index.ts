@@ -1,0 +1,48 @@
+import type { LabConfig } from "../../datapath/config/index.ts";
+import type { NeedCheck } from "./check.ts";
+import { engineChecks } from "./engine.ts";
+
+export type { NeedCheck } from "./check.ts";
+
+/** Checks everything that a stack will need, before it is needed. Makes nothing, installs nothing. */
+export async function needsOf(config: LabConfig): Promise<NeedCheck[]> {
+  const [engine, machines] = await Promise.all([engineChecks(), machineChecks(config)]);
+  return [...engine, ...machines];
+}
+
+async function machineChecks({ machines, datapath, cilium }: LabConfig): Promise<NeedCheck[]> {
+  // Each kind loads what it needs alone: the Kubernetes client takes a second.
+  switch (machines.kind) {
+    case "namespaces": {
+      const { namespaceChecks } = await import("./namespaces.ts");
+      return namespaceChecks(datapath);
+    }
+    case "libvirt": {
+      const { chartChecks } = await import("./cluster.ts");
+      return chartChecks(cilium);
+    }
+    case "hosts": {
+      const { hostChecks } = await import("./hosts.ts");
+      const { chartChecks } = await import("./cluster.ts");
+      return (await Promise.all([hostChecks(machines), chartChecks(cilium)])).flat();
+    }
+    case "none": {
+      const { chartChecks, existingClusterChecks } = await import("./cluster.ts");
+      return (await Promise.all([existingClusterChecks(machines), chartChecks(cilium)])).flat();
+    }
+  }
+}
+
+const marks = { ok: "ok", warning: "warn", error: "FAIL" } as const;
+
+/** One line a check, with the way out below it where there is one. */
+export function describeNeeds(checks: readonly NeedCheck[]): string {
+  const width = Math.max(0, ...checks.map(({ name }) => name.length));
+  return checks
+    .flatMap(({ name, state, found, wayOut }) => [
+      `${marks[state].padEnd(4)}  ${name.padEnd(width)}  ${found}`,
+      ...(wayOut === undefined ? [] : [`${" ".repeat(width + 8)}${wayOut}`]),
+    ])
+    .map((line) => `${line}\n`)
+    .join("");
+}
