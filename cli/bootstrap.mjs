@@ -2,7 +2,7 @@
 //   node cli/bootstrap.mjs PROGRAM.ts [ARGUMENT …]
 // Plain JavaScript on Node's own modules: it is what runs before `npm ci`.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createHash } from "node:crypto";
 import path from "node:path";
 
@@ -17,21 +17,54 @@ const stamp = path.join(root, "node_modules", ".datapath-lab-lock");
 const lock = createHash("sha256")
   .update(readFileSync(path.join(root, "package-lock.json")))
   .digest("hex");
-if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== lock) {
+const isInstalled = () => existsSync(stamp) && readFileSync(stamp, "utf8") === lock;
+if (!isInstalled()) {
+  const busy = path.join(root, ".lab", "npm-ci");
+  if (!take(busy)) {
+    console.error("Another process installs the project's npm packages: waiting for it …");
+    while (!take(busy)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+  }
+  const installed = isInstalled() || install();
+  rmSync(busy, { force: true });
+  if (!installed) process.exit(1);
+}
+
+/** Takes a lock file, also one whose process is gone. */
+function take(file) {
+  mkdirSync(path.dirname(file), { recursive: true });
+  try {
+    writeFileSync(file, String(process.pid), { flag: "wx" });
+    return true;
+  } catch (error) {
+    if (error.code !== "EEXIST") throw error;
+  }
+  try {
+    const owner = Number(readFileSync(file, "utf8"));
+    // The owner may have the file made and nothing written into it yet.
+    if (owner === 0) return false;
+    process.kill(owner, 0);
+  } catch (error) {
+    if (error.code === "ESRCH") rmSync(file, { force: true });
+  }
+  return false;
+}
+
+function install() {
   const started = Date.now();
   console.error("Installing the project's npm packages (npm ci) …");
   rmSync(stamp, { force: true });
   // npm's own report goes to stderr: stdout belongs to the program (--json).
-  const install = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+  const run = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
     cwd: root,
     stdio: ["ignore", 2, 2],
   });
-  if (install.status !== 0) {
-    console.error(`npm ci failed (exit status ${install.status ?? install.signal ?? install.error?.message}).`);
-    process.exit(1);
+  if (run.status !== 0) {
+    console.error(`npm ci failed (exit status ${run.status ?? run.signal ?? run.error?.message}).`);
+    return false;
   }
   writeFileSync(stamp, lock);
   console.error(`npm ci: ${((Date.now() - started) / 1000).toFixed(0)} s`);
+  return true;
 }
 
 const [program, ...programArguments] = process.argv.slice(2);
