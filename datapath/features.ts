@@ -1,6 +1,6 @@
 import { afterFallbacks, agentOptions, type AgentOptions } from "./agent.ts";
 import { datapath as datapathSchema, type Datapath } from "./config/datapath.ts";
-import type { LabConfig } from "./config/index.ts";
+import type { LabConfig } from "./config/lab.ts";
 import { kernelFloors, kernelOfMachines, meetsFloor } from "./kernel.ts";
 import { runsCilium } from "./machine-facts.ts";
 import { datapathTitle } from "./plan.ts";

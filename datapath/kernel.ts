@@ -1,7 +1,7 @@
 import semver from "semver";
 import { afterFallbacks, agentOptions, type AgentOptions } from "./agent.ts";
 import type { Datapath } from "./config/datapath.ts";
-import type { LabConfig } from "./config/index.ts";
+import type { LabConfig } from "./config/lab.ts";
 import type { Machines } from "./config/machines.ts";
 import type { Finding } from "./findings.ts";
 

@@ -1,4 +1,4 @@
-import type { LabConfig } from "./config/index.ts";
+import type { LabConfig } from "./config/lab.ts";
 import type { Machines } from "./config/machines.ts";
 
 /** Number of nodes; nothing where only the cluster itself knows. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { LabConfig } from "./config/index.ts";
+import type { LabConfig } from "./config/lab.ts";
 import type { Finding } from "./findings.ts";
 import { checkKernel } from "./kernel.ts";
 import { tunnelPort } from "./plan.ts";

@@ -1,5 +1,5 @@
 import { addressAt } from "./cidr.ts";
-import type { LabConfig } from "./config/index.ts";
+import type { LabConfig } from "./config/lab.ts";
 import { labNodes, nodeNames } from "./nodes.ts";
 import { runsCilium, underlayMtuBytes } from "./machine-facts.ts";
 import { planFor, type NodePlan, type PlannedNode } from "./plan.ts";

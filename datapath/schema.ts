@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { kubeconfigKey } from "./config/existing-cluster.ts";
 import { bareWords } from "./config/fields.ts";
-import { labConfig } from "./config/index.ts";
+import { labConfig } from "./config/lab.ts";
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 

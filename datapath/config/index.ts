@@ -1,27 +1,12 @@
-import { z } from "zod";
 import { ConfigError, type Finding } from "../findings.ts";
-import { cilium } from "./cilium.ts";
-import { cluster } from "./cluster.ts";
-import { datapath } from "./datapath.ts";
 import { findingsOf } from "../rules/rule.ts";
 import { rules } from "../rules/index.ts";
-import { machines } from "./machines.ts";
+import { labConfig, type LabConfig } from "./lab.ts";
 import { plainValue } from "./plain.ts";
 import { readShape } from "./shape.ts";
 import { untainted } from "./untainted.ts";
-import { verification } from "./verification.ts";
 
-/** Everything a stack asks for: the one shape that stack config, `--file` and the program's components share. */
-export const labConfig = z.strictObject({
-  machines: machines.prefault({ kind: "namespaces" }).meta({ description: "What the lab stands on." }),
-  datapath: datapath.prefault({ mode: "vxlan" }).meta({ description: "How packets of pods travel between nodes." }),
-  cluster: cluster.prefault({}).meta({ description: "What holds for the whole Kubernetes cluster." }),
-  cilium: cilium.prefault({}).meta({ description: "How Cilium gets onto the cluster." }),
-  verification: verification.prefault({}).meta({ description: "How much is measured, and what a contradiction does." }),
-  strict: z.boolean().default(false).meta({ description: "Treat warnings as errors." }),
-});
-
-export type LabConfig = z.infer<typeof labConfig>;
+export { labConfig, type LabConfig };
 
 /** What a config says, and what is wrong with it; `config` is absent where an error keeps it from being used. */
 export interface CheckedConfig {

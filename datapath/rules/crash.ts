@@ -1,5 +1,5 @@
 import { afterFallbacks, agentOptions, replacesAllOfKubeProxy, type AgentOptions } from "../agent.ts";
-import type { LabConfig } from "../config/index.ts";
+import type { LabConfig } from "../config/lab.ts";
 import { chartValue } from "../helm-values.ts";
 import { rule, type Rule } from "./rule.ts";
 

@@ -1,4 +1,4 @@
-import type { LabConfig } from "../config/index.ts";
+import type { LabConfig } from "../config/lab.ts";
 import { runsCilium } from "../machine-facts.ts";
 import { cloudOf } from "./routes.ts";
 import type { Rule } from "./rule.ts";

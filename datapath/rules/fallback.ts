@@ -1,5 +1,5 @@
 import { afterFallbacks, agentOptions, type AgentOptions, type Fallback } from "../agent.ts";
-import type { LabConfig } from "../config/index.ts";
+import type { LabConfig } from "../config/lab.ts";
 import { chartValue } from "../helm-values.ts";
 import { runsCilium } from "../machine-facts.ts";
 import { rule, type Rule } from "./rule.ts";

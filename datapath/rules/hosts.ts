@@ -1,5 +1,5 @@
 import { containsAddress, isCidr } from "../cidr.ts";
-import type { LabConfig } from "../config/index.ts";
+import type { LabConfig } from "../config/lab.ts";
 import type { Rule } from "./rule.ts";
 
 /** Addresses between hosts; names are resolved on the machines, not here. */

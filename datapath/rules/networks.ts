@@ -7,7 +7,7 @@ import {
   prefixLength,
   subnetCount,
 } from "../cidr.ts";
-import type { LabConfig } from "../config/index.ts";
+import type { LabConfig } from "../config/lab.ts";
 import { nodeCount, nodeNetwork, underlayMtuBytes } from "../machine-facts.ts";
 import { longestLinkName, nodeNames, nodeSubnetLength } from "../nodes.ts";
 import { tunnelOverheadBytes } from "../plan.ts";

@@ -1,4 +1,4 @@
-import type { LabConfig } from "../config/index.ts";
+import type { LabConfig } from "../config/lab.ts";
 import { ipamModeFor, type IpamMode } from "../config/datapath.ts";
 import { nodeCount } from "../machine-facts.ts";
 import { rule, type Rule } from "./rule.ts";

@@ -1,4 +1,4 @@
-import type { LabConfig } from "../config/index.ts";
+import type { LabConfig } from "../config/lab.ts";
 import type { Finding } from "../findings.ts";
 
 /** What a rule says of one config, where it differs from what it says in general. */
