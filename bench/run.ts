@@ -64,7 +64,14 @@ async function openEmpty(folder: string): Promise<OpenStack> {
   return { stack, configFile: path.join(folder, "Pulumi.empty.yaml"), usedConfig: {} };
 }
 
-const bare = { samples: 1, durationSeconds: 1, streams: [1], enforce: true };
+const bare = {
+  samples: 1,
+  durationSeconds: 1,
+  streams: [1],
+  udpMegabitsPerSecond: 0,
+  latencyUnderLoad: false,
+  sameNode: false,
+};
 
 function labConfig(
   folder: string,
@@ -203,7 +210,7 @@ const throughput: Comparison = {
   about: "the lab's native pod-to-pod samples against iperf3 by hand in the same namespaces (aim: medians within 5 %)",
   run: () =>
     inFolder(async (folder) => {
-      const samples = { samples: 7, durationSeconds: 2, streams: [1], enforce: true };
+      const samples = { ...bare, samples: 7, durationSeconds: 2 };
       const config = labConfig(folder, 2, { mode: "native" }, samples);
       const lab = await openStack("bench-throughput", config, log, folder);
       try {

@@ -21,6 +21,8 @@ export interface EmbeddedNode {
   readonly podCidr: string;
   readonly namespace: string;
   readonly pod: { readonly namespace: string; readonly address: string };
+  /** On the first node alone. */
+  readonly secondPod?: { readonly namespace: string; readonly address: string };
 }
 
 export type EmbeddedLabConfig = LabConfig & { readonly machines: NamespaceMachines };
@@ -73,12 +75,13 @@ export class EmbeddedLab extends pulumi.ComponentResource {
       );
     });
 
-    this.nodes = nodes.map(({ name, address, podCidr, namespace, pod }) => ({
+    this.nodes = nodes.map(({ name, address, podCidr, namespace, pod, secondPod }) => ({
       name,
       address,
       podCidr,
       namespace,
       pod: { namespace: pod.namespace, address: pod.address },
+      ...(secondPod === undefined ? {} : { secondPod: { namespace: secondPod.namespace, address: secondPod.address } }),
     }));
     const { runsFolder, occasion, ...settings } = verification;
     this.verification = new Verification(

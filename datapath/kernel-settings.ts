@@ -24,9 +24,10 @@ export function kernelSettings(plan: NodePlan, node: LabNode, pool: string): Ker
     environment: {
       LAB_NODE_NAMESPACE: node.namespace,
       LAB_POD_NAMESPACE: node.pod.namespace,
+      LAB_SECOND_POD_NAMESPACE: node.secondPod?.namespace ?? "",
       LAB_ROUTER_ADDRESS: node.routerAddress,
       LAB_POD_CIDRS: pool,
-      LAB_POD_LINK: node.pod.link,
+      LAB_POD_LINKS: [node.pod, node.secondPod].flatMap((pod) => pod?.link ?? []).join(" "),
       LAB_TUNNEL_LINK: tunnel?.name ?? "",
       LAB_TUNNEL_KIND: tunnel?.kind ?? "",
       LAB_TUNNEL_PORT: tunnel === undefined ? "" : `${tunnel.port}`,

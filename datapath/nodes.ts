@@ -15,12 +15,16 @@ export interface LabNode {
   /** The node's address towards its pods, which Cilium calls the router IP. */
   readonly routerAddress: string;
   readonly namespace: string;
-  readonly pod: {
-    readonly namespace: string;
-    readonly address: string;
-    /** The node's end of the pod's veth. */
-    readonly link: string;
-  };
+  readonly pod: LabPod;
+  /** On the first node alone: what the pod there talks to without leaving the node. */
+  readonly secondPod?: LabPod;
+}
+
+export interface LabPod {
+  readonly namespace: string;
+  readonly address: string;
+  /** The node's end of the pod's veth. */
+  readonly link: string;
 }
 
 /** Prefix length of the piece of the node network that each node has. */
@@ -58,6 +62,7 @@ export function labNodes(machines: NamespaceMachines, datapath: Datapath, prefix
     const subnet = subnetAt(machines.network, nodeSubnetLength, index);
     const ownGateway = addressAt(subnet, 1);
     const podCidr = subnetAt(pool, maskSize, index);
+    const firstPodAt = addressCount(podCidr) > 16 ? 10 : 2;
     return {
       name,
       address: addressAt(subnet, 2),
@@ -69,9 +74,18 @@ export function labNodes(machines: NamespaceMachines, datapath: Datapath, prefix
       namespace: `${prefix}${name}`,
       pod: {
         namespace: `${prefix}${name}:pod`,
-        address: addressAt(podCidr, addressCount(podCidr) > 16 ? 10 : 2),
+        address: addressAt(podCidr, firstPodAt),
         link: "lxc_pod",
       },
+      ...(index > 0
+        ? {}
+        : {
+            secondPod: {
+              namespace: `${prefix}${name}:pod-2`,
+              address: addressAt(podCidr, firstPodAt + 1),
+              link: "lxc_pod_2",
+            },
+          }),
     };
   });
 }

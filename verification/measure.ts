@@ -1,12 +1,13 @@
-import type { Latency, Path, Sample } from "../datapath/run.ts";
+import type { Latency, Path, Run, Sample } from "../datapath/run.ts";
+import { paths as orderOfPaths } from "../datapath/run-words.ts";
 import { latencyOf } from "../datapath/statistics.ts";
-import type { Host, RunningCommand } from "./hosts/host.ts";
-import { parseIperf3 } from "./parsers/iperf3.ts";
+import type { Host, Hosts, RunningCommand } from "./hosts/host.ts";
+import { parseIperf3, parseIperf3Udp } from "./parsers/iperf3.ts";
 import { parseRoundTrips } from "./parsers/ping.ts";
 
 const port = 5201;
 
-/** Two ends of a path between two nodes: the hosts to run on, and the address of the far one. */
+/** Two ends of a path between two nodes, or on one: the hosts to run on, and the address of the far one. */
 export interface MeasuredPath {
   readonly path: Path;
   readonly from: string;
@@ -16,21 +17,116 @@ export interface MeasuredPath {
   readonly serverAddress: string;
 }
 
-/** How long a sample is, or how much it sends. */
-export type Extent = { readonly durationSeconds: number } | { readonly megabytes: number };
+/** What is measured, and how much of it. */
+export interface MeasureSettings {
+  /** Rounds. */
+  readonly samples: number;
+  readonly durationSeconds: number;
+  readonly streams: readonly number[];
+  /** Sent before each sample and left out of it. */
+  readonly warmUpSeconds: number;
+  /** 0: no UDP samples. */
+  readonly udpMegabitsPerSecond: number;
+  readonly latencyUnderLoad: boolean;
+  readonly sameNode: boolean;
+}
 
-/** One iperf3 client run over a path whose server stands. Rejects with iperf3's own words where it fails. */
+/** A node and the pods on it, as far as paths between them need it. */
+export interface MeasuredNode {
+  readonly name: string;
+  readonly address: string;
+  readonly pod: { readonly address: string };
+  readonly secondPod?: { readonly address: string };
+}
+
+/** The paths that are measured: pod to pod and node to node from the first node to the second, and within the first. */
+export function measuredPaths(
+  hosts: Hosts,
+  [first, second]: readonly [MeasuredNode, MeasuredNode],
+  { sameNode }: Pick<MeasureSettings, "sameNode">,
+): readonly [podToPod: MeasuredPath, nodeToNode: MeasuredPath, ...sameNode: MeasuredPath[]] {
+  const across = { from: first.name, to: second.name };
+  const { secondPod } = first;
+  return [
+    {
+      ...across,
+      path: "podToPod",
+      client: hosts.pod(first.name),
+      server: hosts.pod(second.name),
+      serverAddress: second.pod.address,
+    },
+    {
+      ...across,
+      path: "nodeToNode",
+      client: hosts.node(first.name),
+      server: hosts.node(second.name),
+      serverAddress: second.address,
+    },
+    ...(secondPod === undefined || !sameNode
+      ? []
+      : [
+          {
+            path: "podToPodSameNode" as const,
+            from: first.name,
+            to: first.name,
+            client: hosts.pod(first.name),
+            server: hosts.secondPod(first.name),
+            serverAddress: secondPod.address,
+          },
+        ]),
+  ];
+}
+
+/** How long a sample is, or how much it sends. */
+export type Extent =
+  { readonly durationSeconds: number; readonly warmUpSeconds: number } | { readonly megabytes: number };
+
+/** How long iperf3 may take beyond what it was told to: connecting, the last packets, the exchange of results. */
+const graceSeconds = 15;
+
+function clientOf({ serverAddress }: MeasuredPath): string[] {
+  return ["iperf3", "--client", serverAddress, "--port", `${port}`, "--connect-timeout", "3000"];
+}
+
+function extentOf(extent: Extent): { options: string[]; timeoutSeconds: number } {
+  if ("megabytes" in extent) {
+    return { options: ["--bytes", `${extent.megabytes}M`], timeoutSeconds: 30 + graceSeconds };
+  }
+  const { durationSeconds, warmUpSeconds } = extent;
+  return {
+    options: ["--time", `${durationSeconds}`, ...(warmUpSeconds > 0 ? ["--omit", `${warmUpSeconds}`] : [])],
+    timeoutSeconds: durationSeconds + warmUpSeconds + graceSeconds,
+  };
+}
+
+/** One iperf3 client run by TCP over a path whose server stands. Rejects with iperf3's own words where it fails. */
 export async function iperf3(
-  { client, serverAddress }: MeasuredPath,
+  measured: MeasuredPath,
   options: Extent & { readonly streams: number },
 ): Promise<ReturnType<typeof parseIperf3>> {
-  const extent =
-    "megabytes" in options ? ["--bytes", `${options.megabytes}M`] : ["--time", `${options.durationSeconds}`];
-  const command = ["iperf3", "--client", serverAddress, "--port", `${port}`, "--connect-timeout", "3000", "--json"];
-  const result = await client.run([...command, ...extent, "--parallel", `${options.streams}`], {
-    timeoutSeconds: ("megabytes" in options ? 30 : options.durationSeconds) + 15,
-  });
+  const extent = extentOf(options);
+  const result = await measured.client.run(
+    [...clientOf(measured), "--json", ...extent.options, "--parallel", `${options.streams}`],
+    extent,
+  );
   return parseIperf3(result.stdout.toString());
+}
+
+/**
+ * Bytes in a UDP packet. Every path carries it in one piece, also through a tunnel over the smallest MTU in use: it is what
+ * QUIC asks of a path at least (RFC 9000, section 14).
+ */
+const udpPayloadBytes = 1200;
+
+/** As iperf3, by UDP in one stream at a set rate. */
+export async function iperf3Udp(
+  measured: MeasuredPath,
+  options: Extent & { readonly megabitsPerSecond: number },
+): Promise<ReturnType<typeof parseIperf3Udp>> {
+  const extent = extentOf(options);
+  const udp = ["--udp", "--bitrate", `${options.megabitsPerSecond}M`, "--length", `${udpPayloadBytes}`];
+  const result = await measured.client.run([...clientOf(measured), "--json", ...extent.options, ...udp], extent);
+  return parseIperf3Udp(result.stdout.toString());
 }
 
 /** Starts an iperf3 server at the far end of each path, waits until all listen, and ends them after `work`. */
@@ -46,39 +142,66 @@ export async function withServers<T>(paths: readonly MeasuredPath[], work: () =>
   }
 }
 
+/** One kind of sample: what every round takes once. */
+type Kind = { readonly measured: MeasuredPath } & (
+  | { readonly protocol: "tcp"; readonly streams: number }
+  | { readonly protocol: "udp"; readonly streams: 1; readonly megabitsPerSecond: number }
+);
+
 /**
- * Takes every sample of `settings`, in rounds: in each round every path and number of streams once, one right after another,
- * and in the opposite order in every second round, so that what drifts on the machine drifts over all of them alike.
- * A sample that fails is kept as failed.
+ * Every kind of sample of a round: TCP with each number of streams and UDP between the nodes. Within a node the least number
+ * of streams is enough to tell what a pod's own devices cost.
  */
-export async function* takeSamples(
-  paths: readonly MeasuredPath[],
-  settings: { readonly samples: number; readonly durationSeconds: number; readonly streams: readonly number[] },
-): AsyncGenerator<Sample> {
-  const planned = settings.streams.flatMap((streams) => paths.map((measured) => ({ measured, streams })));
+export function kindsOfSample(paths: readonly MeasuredPath[], settings: MeasureSettings): Kind[] {
+  const across = paths.filter(({ path }) => path !== "podToPodSameNode");
+  const within = paths.filter(({ path }) => path === "podToPodSameNode");
+  const { streams: numbers, udpMegabitsPerSecond: megabitsPerSecond } = settings;
+  const tcp = numbers.flatMap((streams): Kind[] =>
+    [...across, ...(streams === Math.min(...numbers) ? within : [])].map((measured) => ({
+      measured,
+      protocol: "tcp",
+      streams,
+    })),
+  );
+  const udp = across.map((measured): Kind => ({ measured, protocol: "udp", streams: 1, megabitsPerSecond }));
+  return megabitsPerSecond === 0 ? tcp : [...tcp, ...udp];
+}
+
+/**
+ * Takes every sample of `settings`, in rounds: in each round every kind once, one right after another, and in the opposite
+ * order in every second round, so that what drifts on the machine drifts over all of them alike. A sample that fails is kept
+ * as failed.
+ */
+export async function* takeSamples(paths: readonly MeasuredPath[], settings: MeasureSettings): AsyncGenerator<Sample> {
+  const kinds = kindsOfSample(paths, settings);
   for (let round = 1; round <= settings.samples; round += 1) {
-    for (const { measured, streams } of round % 2 === 1 ? planned : planned.toReversed()) {
-      yield await takeSample(measured, { streams, round, durationSeconds: settings.durationSeconds });
-    }
+    for (const kind of round % 2 === 1 ? kinds : kinds.toReversed()) yield await takeSample(kind, round, settings);
   }
 }
 
-async function takeSample(
-  measured: MeasuredPath,
-  { streams, round, durationSeconds }: { streams: number; round: number; durationSeconds: number },
-): Promise<Sample> {
+async function takeSample(kind: Kind, round: number, settings: MeasureSettings): Promise<Sample> {
+  const { measured, streams } = kind;
   const { path, from, to } = measured;
-  const startedAt = new Date().toISOString();
-  const about = { path, protocol: "tcp" as const, streams, round, from, to, startedAt, durationSeconds };
-  try {
-    const result = await iperf3(measured, { streams, durationSeconds });
-    return { ...about, result: { outcome: "measured", ...result } };
-  } catch (error) {
-    return { ...about, result: { outcome: "failed", reason: error instanceof Error ? error.message : String(error) } };
+  const { durationSeconds, warmUpSeconds } = settings;
+  const about = { path, streams, round, from, to, startedAt: new Date().toISOString(), durationSeconds };
+  const failed = (error: unknown): { outcome: "failed"; reason: string } => ({
+    outcome: "failed",
+    reason: error instanceof Error ? error.message : String(error),
+  });
+  if (kind.protocol === "tcp") {
+    const result = await iperf3(measured, { streams, durationSeconds, warmUpSeconds })
+      .then((figures) => ({ outcome: "measured" as const, ...figures }))
+      .catch(failed);
+    return { protocol: "tcp", ...about, result };
   }
+  const { megabitsPerSecond } = kind;
+  const result = await iperf3Udp(measured, { durationSeconds, warmUpSeconds, megabitsPerSecond })
+    .then((figures) => ({ outcome: "measured" as const, ...figures }))
+    .catch(failed);
+  return { protocol: "udp", ...about, rateBitsPerSecond: megabitsPerSecond * 1e6, result };
 }
 
-const pings = 100;
+const pings = 200;
 
 /** Round-trip times over a path, by ping, one every 2 ms. */
 export async function measureLatency({ client, serverAddress }: MeasuredPath): Promise<Latency> {
@@ -86,4 +209,39 @@ export async function measureLatency({ client, serverAddress }: MeasuredPath): P
     timeoutSeconds: 15,
   });
   return latencyOf(pings, parseRoundTrips(result.stdout.toString()));
+}
+
+/** Longer than the pings take, also where each waits for the next. */
+const loadSeconds = 30;
+
+/** As measureLatency, while one TCP stream fills the path. Rejects where the stream ends before the pings do. */
+export async function measureLatencyUnderLoad(measured: MeasuredPath): Promise<Latency> {
+  const load = measured.client.start([
+    ...clientOf(measured),
+    "--time",
+    `${loadSeconds}`,
+    "--interval",
+    "0.1",
+    "--forceflush",
+  ]);
+  const underLoad = load.waitForOutput("connected to", 10).then(() => measureLatency(measured));
+  const latency = await underLoad.finally(() => load.stop());
+  const { stdout, stderr } = await load.stop();
+  const said = `${stdout.toString()}${stderr}`;
+  const ended = /iperf Done|iperf3: error - .*/.exec(said)?.[0];
+  if (ended !== undefined) throw new Error(`the load ended before the pings did: ${ended}`);
+  return latency;
+}
+
+/** Measures every path in turn. Rejects with the first that can't be measured. */
+export async function latencyByPath(
+  paths: readonly MeasuredPath[],
+  measure: (path: MeasuredPath) => Promise<Latency>,
+): Promise<NonNullable<Run["latency"]>> {
+  const found = new Map<Path, Latency>();
+  for (const measured of paths) found.set(measured.path, await measure(measured));
+  const [podToPod, nodeToNode, podToPodSameNode] = orderOfPaths.map((path) => found.get(path));
+  if (podToPod === undefined || nodeToNode === undefined)
+    throw new Error("latency needs a path of pods and one of nodes");
+  return { podToPod, nodeToNode, ...(podToPodSameNode === undefined ? {} : { podToPodSameNode }) };
 }

@@ -14,6 +14,7 @@ export const verificationSpec = z.strictObject({
         podCidr: z.string(),
         namespace: z.string(),
         pod: z.object({ namespace: z.string(), address: z.string() }),
+        secondPod: z.object({ namespace: z.string(), address: z.string() }).exactOptional(),
       }),
     )
     .min(2),
@@ -27,7 +28,11 @@ export const verificationSpec = z.strictObject({
   settings: z.strictObject({
     samples: z.int(),
     durationSeconds: z.int(),
-    streams: z.array(z.int()),
+    streams: z.array(z.int()).min(1),
+    warmUpSeconds: z.int(),
+    udpMegabitsPerSecond: z.int().meta({ description: "0: no UDP samples." }),
+    latencyUnderLoad: z.boolean(),
+    sameNode: z.boolean(),
     enforce: z.boolean(),
   }),
   runsFolder: z.string().meta({ description: "Where the run is kept, relative to the working directory." }),

@@ -2,13 +2,23 @@ import { cpus, release } from "node:os";
 import type { NodeEvidence, PathMtuEvidence } from "../datapath/evidence.ts";
 import { featuresFound, foundByChecks } from "../datapath/found-features.ts";
 import type { NodePlan } from "../datapath/plan.ts";
-import { runSchemaVersion, type Check, type Latency, type Run, type Sample } from "../datapath/run.ts";
+import { runSchemaVersion, type Check, type Run, type Sample } from "../datapath/run.ts";
+import { pathName, streamsName } from "../datapath/run-words.ts";
 import { figuresOf } from "../datapath/statistics.ts";
 import { judge, verdictOf } from "../datapath/verdict.ts";
 import { captureDuring, collectStanding, observeMasquerade, probedPairs, probePathMtu } from "./collect.ts";
 import type { Hosts } from "./hosts/host.ts";
 import { inParallel } from "./in-parallel.ts";
-import { iperf3, measureLatency, takeSamples, withServers, type MeasuredPath } from "./measure.ts";
+import {
+  iperf3,
+  kindsOfSample,
+  latencyByPath,
+  measuredPaths,
+  measureLatency,
+  measureLatencyUnderLoad,
+  takeSamples,
+  withServers,
+} from "./measure.ts";
 import type { VerificationSpec } from "./spec.ts";
 import { offloads, toolVersions } from "./conditions.ts";
 
@@ -41,25 +51,8 @@ export async function verify(
     return { node: node.name, ...(await collectStanding(hosts, node, peers)) };
   });
 
-  const paths: [MeasuredPath, MeasuredPath] = [
-    {
-      path: "podToPod",
-      from: first.name,
-      to: second.name,
-      client: hosts.pod(first.name),
-      server: hosts.pod(second.name),
-      serverAddress: second.pod.address,
-    },
-    {
-      path: "nodeToNode",
-      from: first.name,
-      to: second.name,
-      client: hosts.node(first.name),
-      server: hosts.node(second.name),
-      serverAddress: second.address,
-    },
-  ];
-  const [podToPod, nodeToNode] = paths;
+  const paths = measuredPaths(hosts, [first, second], settings);
+  const [podToPod] = paths;
   const pairs = probedPairs(nodes);
   const planned = new Map(plan.map((nodePlan) => [nodePlan.node, nodePlan]));
 
@@ -116,11 +109,19 @@ export async function verify(
       progress("measuring nothing: this is not the datapath that was asked for");
 
     const samples: Sample[] = [];
-    let latency: { podToPod: Latency; nodeToNode: Latency } | undefined;
+    let latency: Run["latency"];
+    let latencyUnderLoad: Run["latencyUnderLoad"];
     if (verdict !== "contradicted" || !settings.enforce) {
       progress(`latency: ping from ${first.name} to ${second.name}, pods and nodes`);
-      latency = { podToPod: await measureLatency(podToPod), nodeToNode: await measureLatency(nodeToNode) };
-      const total = settings.samples * settings.streams.length * paths.length;
+      latency = await latencyByPath(paths, measureLatency);
+      if (settings.latencyUnderLoad) {
+        progress("latency under load: the same while one TCP stream fills the path");
+        latencyUnderLoad = await latencyByPath(paths, measureLatencyUnderLoad).catch((error: unknown) => {
+          progress(`no latency under load: ${asError(error).message}`);
+          return undefined;
+        });
+      }
+      const total = settings.samples * kindsOfSample(paths, settings).length;
       for await (const sample of takeSamples(paths, settings)) {
         signal.throwIfAborted();
         samples.push(sample);
@@ -154,6 +155,8 @@ export async function verify(
           samples: settings.samples,
           durationSeconds: settings.durationSeconds,
           streams: [...settings.streams],
+          ...(settings.warmUpSeconds === 0 ? {} : { warmUpSeconds: settings.warmUpSeconds }),
+          ...(settings.udpMegabitsPerSecond === 0 ? {} : { udpRateBitsPerSecond: settings.udpMegabitsPerSecond * 1e6 }),
         },
       },
       verdict,
@@ -162,15 +165,20 @@ export async function verify(
       samples,
       ...figuresOf(samples),
       ...(latency === undefined ? {} : { latency }),
+      ...(latencyUnderLoad === undefined ? {} : { latencyUnderLoad }),
     };
   });
 }
 
-function describeSample({ path, streams, result }: Sample): string {
-  const ends = path === "podToPod" ? "pod to pod" : "node to node";
-  const figure =
-    result.outcome === "measured" ? `${(result.bitsPerSecond / 1e9).toFixed(2)} Gbit/s` : `failed: ${result.reason}`;
-  return `${ends}, ${streams} ${streams === 1 ? "stream" : "streams"}: ${figure}`;
+function describeSample(sample: Sample): string {
+  const { path, streams, protocol, result } = sample;
+  return `${pathName(path)}, ${protocol === "udp" ? "UDP" : streamsName(streams)}: ${describeResult(result)}`;
+}
+
+function describeResult(result: Sample["result"]): string {
+  if (result.outcome === "failed") return `failed: ${result.reason}`;
+  const gigabits = `${(result.bitsPerSecond / 1e9).toFixed(2)} Gbit/s`;
+  return "lostPackets" in result ? `${gigabits}, ${result.lostPackets} of ${result.packets} lost` : gigabits;
 }
 
 function asError(reason: unknown): Error {

@@ -67,7 +67,8 @@ export class Namespaces extends pulumi.ComponentResource {
     );
 
     this.nodes = args.nodes.map((node) => {
-      const incarnation = incarnationOf(node.namespace, node.pod.namespace);
+      const pods = [node.pod, ...(node.secondPod === undefined ? [] : [node.secondPod])];
+      const incarnation = incarnationOf(node.namespace, ...pods.map(({ namespace }) => namespace));
       const resource = new command.local.Command(
         node.name,
         {
@@ -77,15 +78,14 @@ export class Namespaces extends pulumi.ComponentResource {
             LAB_NETWORK_NAMESPACE: networkNamespace,
             LAB_NETWORK_INCARNATION: networkIncarnation,
             LAB_NODE_NAMESPACE: node.namespace,
-            LAB_POD_NAMESPACE: node.pod.namespace,
+            // A line a pod: namespace, the node's end of its veth, address.
+            LAB_PODS: pods.map(({ namespace, link, address }) => `${namespace} ${link} ${address}\n`).join(""),
             LAB_INCARNATION: incarnation,
             LAB_PORT: node.name,
             LAB_PORT_ADDRESS: node.portAddress ?? "",
             LAB_NODE_ADDRESS: `${node.address}/${node.prefixLength}`,
             LAB_GATEWAY: node.gateway,
             LAB_ROUTER_ADDRESS: node.routerAddress,
-            LAB_POD_LINK: node.pod.link,
-            LAB_POD_ADDRESS: node.pod.address,
             LAB_MTU_BYTES: `${args.mtuBytes}`,
           },
           addPreviousOutputInEnv: false,

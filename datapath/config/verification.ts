@@ -7,7 +7,7 @@ export const verification = z.strictObject({
     .min(1)
     .max(100)
     .default(3)
-    .meta({ description: "iperf3 samples for each path and number of streams." }),
+    .meta({ description: "Rounds: in each of them every path and number of streams is measured once." }),
   durationSeconds: z
     .int()
     .min(1)
@@ -19,6 +19,21 @@ export const verification = z.strictObject({
     .min(1)
     .default([1, 4])
     .meta({ description: "Numbers of parallel TCP streams to measure." }),
+  warmUpSeconds: z.int().min(0).max(60).default(0).meta({
+    description:
+      "Seconds that iperf3 sends before each sample and leaves out of it. A wire needs one or two; within one machine what is sent before the first sample is enough.",
+  }),
+  udpMegabitsPerSecond: z.int().min(0).max(400_000).default(100).meta({
+    description: "Rate of the UDP samples, from which loss and jitter come, in Mbit/s. 0 leaves them out.",
+  }),
+  latencyUnderLoad: z
+    .boolean()
+    .default(true)
+    .meta({ description: "Measure round trips also while one TCP stream fills the same path." }),
+  sameNode: z
+    .boolean()
+    .default(true)
+    .meta({ description: "Measure also between two pods on the same node, where a lab has them." }),
   runsFolder: z
     .string()
     .min(1)

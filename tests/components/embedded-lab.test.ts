@@ -68,7 +68,7 @@ describe("the embedded lab under mocks, in a preview", () => {
     const environment = inputs["environment"] as Record<string, string>;
     assert.equal(environment["LAB_NODE_NAMESPACE"], "datapath-lab:test-mocks:node-2");
     assert.equal(environment["LAB_NODE_ADDRESS"], "172.30.0.6/24");
-    assert.equal(environment["LAB_POD_ADDRESS"], "10.42.1.10");
+    assert.equal(environment["LAB_PODS"], "datapath-lab:test-mocks:node-2:pod lxc_pod 10.42.1.10\n");
     assert.equal(inputs["addPreviousOutputInEnv"], false);
   });
 

@@ -191,17 +191,17 @@ describe("the embedded lab, one lab through its datapaths", function () {
         lab.preview({ datapath: { mode: "geneve" } }),
         /datapath-lab:datapath\.mode\s+this machine's kernel has no geneve links .*\s+Choose vxlan or native/,
       );
-      assert.equal(lab.namespaces().length, 7, "the lab that stood still stands");
+      assert.equal(lab.namespaces().length, 8, "the lab that stood still stands");
     }
   });
 
   it("takes a node away and adds one", async () => {
     const fewer = await lab.up({ machines: { kind: "namespaces", count: 2 }, datapath: { mode: "vxlan" } });
     verified(fewer);
-    assert.equal(lab.namespaces().length, 5);
+    assert.equal(lab.namespaces().length, 6);
     const more = await lab.up({ machines: { kind: "namespaces", count: 4 }, datapath: { mode: "vxlan" } });
     verified(more);
-    assert.equal(lab.namespaces().length, 9);
+    assert.equal(lab.namespaces().length, 10);
   });
 
   it("destroys everything", async () => {

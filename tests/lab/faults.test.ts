@@ -60,7 +60,7 @@ describe("faults in the embedded lab", function () {
   function isVerificationOf(entry: string): boolean {
     try {
       const words = readFileSync(`/proc/${entry}/cmdline`, "utf8").split("\0");
-      return words.includes("iperf3") && lab.namespaces().length === 7;
+      return words.includes("iperf3") && lab.namespaces().length === 8;
     } catch {
       return false;
     }

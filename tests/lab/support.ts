@@ -32,7 +32,15 @@ export async function inNamespace(namespace: string, ...words: readonly string[]
 }
 
 /** Short samples: these tests look at what is in effect, not at how fast it is. */
-export const quickly = { samples: 1, durationSeconds: 1, streams: [1] };
+export const quickly = {
+  samples: 1,
+  durationSeconds: 1,
+  streams: [1],
+  warmUpSeconds: 0,
+  udpMegabitsPerSecond: 0,
+  latencyUnderLoad: false,
+  sameNode: false,
+};
 
 /** A stack of its own, with its state in a folder of its own. */
 export class TestLab {

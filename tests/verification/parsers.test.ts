@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { countPackets, frames, icmpSources } from "../../verification/parsers/capture.ts";
-import { parseIperf3 } from "../../verification/parsers/iperf3.ts";
+import { parseIperf3, parseIperf3Udp } from "../../verification/parsers/iperf3.ts";
 import { parseLinks, parseRoutes } from "../../verification/parsers/iproute.ts";
 import { parseRoundTrips } from "../../verification/parsers/ping.ts";
 import { arp, ethernet, ipv4, laterFragment, pcap, udp, vxlan } from "./packets.ts";
@@ -78,6 +78,20 @@ describe("what iperf3 prints", () => {
     assert.ok(result.bitsPerSecond > 1e9);
     assert.ok(Number.isInteger(result.retransmits));
     assert.ok(result.cpuPercent.sender > 0 && result.cpuPercent.receiver > 0);
+  });
+
+  it("gives loss and jitter of UDP as the receiver counted them", () => {
+    const file = path.join(import.meta.dirname, "../fixtures/iperf3-3.12/udp-with-loss.json");
+    const result = parseIperf3Udp(readFileSync(file, "utf8"));
+    assert.deepEqual([result.packets, result.lostPackets], [47672, 10804]);
+    assert.equal((result.bitsPerSecond / 1e6).toFixed(1), "353.6");
+    assert.equal(result.jitterMilliseconds.toFixed(4), "0.0158");
+    assert.ok(result.cpuPercent.sender > result.cpuPercent.receiver);
+    assert.throws(
+      () => parseIperf3Udp(recorded("vxlan", "iperf3-pod-to-pod.json")),
+      /lost_packets/,
+      "a TCP result is none of UDP",
+    );
   });
 
   it("fails in iperf3's own words, and says when there are none", () => {

@@ -30,4 +30,6 @@ export interface Host {
 export interface Hosts {
   readonly node: (name: string) => Host;
   readonly pod: (node: string) => Host;
+  /** Another pod on the same node. Throws where a node has none. */
+  readonly secondPod: (node: string) => Host;
 }

@@ -6,6 +6,7 @@ export interface NodeNamespaces {
   readonly name: string;
   readonly namespace: string;
   readonly pod: { readonly namespace: string };
+  readonly secondPod?: { readonly namespace: string };
 }
 
 /**
@@ -21,6 +22,11 @@ export function namespaceHosts(nodes: readonly NodeNamespaces[], signal: AbortSi
   return {
     node: (name) => namespaceHost(find(name).namespace, signal),
     pod: (name) => namespaceHost(find(name).pod.namespace, signal),
+    secondPod: (name) => {
+      const { secondPod } = find(name);
+      if (secondPod === undefined) throw new Error(`node ${name} has one pod only`);
+      return namespaceHost(secondPod.namespace, signal);
+    },
   };
 }
 
