@@ -9,18 +9,18 @@ import { takeTurns, type SwitchedLab } from "./compare.ts";
 import { readConfigFile } from "./config-file.ts";
 import type { NeedCheck } from "./doctor/index.ts";
 import { embeddedLabTools, ensureTools } from "./tools.ts";
-import { labFolder, openStack, projectName, readStackConfig, runsFolder, type OpenStack } from "./workspace.ts";
+import { labFolder, openStack, projectName, readStackConfig, runsFolderOf, type OpenStack } from "./workspace.ts";
 
 /** What a command is called with, and where it prints. */
 export interface Call {
   readonly stack: string;
   readonly json: boolean;
   readonly operands: readonly string[];
-  /** Datapath mode that replaces the stack's. */
+  /** Datapath that replaces the stack's: a mode, or `native:router`. */
   readonly datapath?: string;
   /** Where explain reads the config from, instead of a stack. */
   readonly file?: string;
-  /** Datapath modes to compare, separated by commas. */
+  /** Datapaths to compare, separated by commas. */
   readonly datapaths?: string;
   readonly rounds: number;
   /** Aborts at Ctrl-C. */
@@ -35,17 +35,32 @@ export interface Call {
 export type Command = (call: Call) => Promise<number>;
 
 const datapathSection = z.looseObject({ mode: z.string() });
+const carriers = ["direct", "router", "bgp"];
 
-/** Config keys that the options of a call replace. A mode of its own kind keeps what the stack says of it. */
-async function overrides({ stack, datapath: mode }: Call): Promise<Record<string, unknown>> {
-  if (mode === undefined) return {};
-  const configured = datapathSection.safeParse((await readStackConfig(stack))["datapath"]);
-  return { datapath: configured.success && configured.data.mode === mode ? configured.data : { mode } };
+type Config = Readonly<Record<string, unknown>>;
+
+/** The lab's config in a call: its stack's, with the datapath that the call has in its place. */
+async function configOf({ stack, datapath: mode }: Call): Promise<Config> {
+  const config = await readStackConfig(stack);
+  return mode === undefined ? config : withDatapath(config, mode);
+}
+
+/**
+ * The config with another datapath, named by its mode, and for native also by who carries the routes: `native:router`. Of the
+ * stack's own mode everything else stays as the stack has it.
+ */
+function withDatapath(config: Config, name: string): Config {
+  const [mode = "", carrier] = name.split(":");
+  if (carrier !== undefined && (mode !== "native" || !carriers.includes(carrier))) {
+    throw new Error(`There is no datapath ${name}. Only native says more: native:${carriers.join(", native:")}.`);
+  }
+  const configured = datapathSection.safeParse(config["datapath"]);
+  const section = configured.success && configured.data.mode === mode ? configured.data : { mode };
+  return { ...config, datapath: carrier === undefined ? section : { ...section, routes: carrier } };
 }
 
 /** Opens the stack of a call, with the tools that its machines need. */
-async function open(call: Call): Promise<OpenStack> {
-  const config = { ...(await readStackConfig(call.stack)), ...(await overrides(call)) };
+async function open(call: Call, config: Config): Promise<OpenStack> {
   const machines = z.looseObject({ kind: z.string() }).safeParse(config["machines"]);
   if (!machines.success || machines.data.kind === "namespaces") await ensureTools(embeddedLabTools, call.log);
   return openStack(call.stack, config, call.log);
@@ -57,7 +72,7 @@ function plainOutputs(outputs: OutputMap): Record<string, unknown> {
   );
 }
 
-function printOutputs(call: Call, outputs: OutputMap): void {
+function printOutputs(call: Call, config: Config, outputs: OutputMap): void {
   const plain = plainOutputs(outputs);
   if (call.json) {
     call.print(`${JSON.stringify(plain, undefined, 2)}\n`);
@@ -68,7 +83,7 @@ function printOutputs(call: Call, outputs: OutputMap): void {
     call.print(`${JSON.stringify(plain, undefined, 2)}\n`);
     return;
   }
-  const file = path.join(runsFolder, `${verified.data.id}.json`);
+  const file = path.join(runsFolderOf(config), `${verified.data.id}.json`);
   call.print(
     summary(verified.data, {
       ...terminal(),
@@ -114,10 +129,11 @@ function operationOptions(
 }
 
 const up: Command = async (call) => {
-  if (!(await hasWhatItNeeds(call))) return 1;
-  const { stack, configFile } = await open(call);
+  const config = await configOf(call);
+  if (!(await hasWhatItNeeds(call, config))) return 1;
+  const { stack, configFile } = await open(call, config);
   const status = await operate(async () => {
-    printOutputs(call, (await stack.up(operationOptions(call, configFile))).outputs);
+    printOutputs(call, config, (await stack.up(operationOptions(call, configFile))).outputs);
   });
   if (status !== 0) return status;
   if (!call.json) {
@@ -130,7 +146,7 @@ const up: Command = async (call) => {
 };
 
 const preview: Command = async (call) => {
-  const { stack, configFile } = await open(call);
+  const { stack, configFile } = await open(call, await configOf(call));
   return operate(async () => {
     const { changeSummary } = await stack.preview({ ...operationOptions(call, configFile), diff: true });
     if (call.json) call.print(`${JSON.stringify({ changeSummary }, undefined, 2)}\n`);
@@ -138,23 +154,21 @@ const preview: Command = async (call) => {
 };
 
 const destroy: Command = async (call) => {
-  const { stack, configFile } = await open(call);
+  const { stack, configFile } = await open(call, await configOf(call));
   return operate(async () => {
     await stack.destroy(operationOptions(call, configFile));
   });
 };
 
 const outputs: Command = async (call) => {
-  const { stack } = await open(call);
-  printOutputs(call, await stack.outputs());
+  const config = await configOf(call);
+  const { stack } = await open(call, config);
+  printOutputs(call, config, await stack.outputs());
   return 0;
 };
 
 const explain: Command = async (call) => {
-  const config =
-    call.file === undefined
-      ? { ...(await readStackConfig(call.stack)), ...(await overrides(call)) }
-      : await readConfigFile(call.file);
+  const config = call.file === undefined ? await configOf(call) : await readConfigFile(call.file);
   // What only some commands need is loaded by them: the others start sooner.
   const { explain: explanation } = await import("./explain.ts");
   const { text, exitCode } = explanation({ config, json: call.json, project: projectName });
@@ -163,8 +177,8 @@ const explain: Command = async (call) => {
 };
 
 /** Quiet where nothing that would make the operation fail is missing. A config with errors is the preview's to refuse. */
-async function hasWhatItNeeds(call: Call): Promise<boolean> {
-  const { checks } = await diagnose(call);
+async function hasWhatItNeeds(call: Call, config: Config): Promise<boolean> {
+  const { checks } = await diagnose(config);
   const failed = checks.filter(({ state }) => state === "error");
   if (failed.length > 0) {
     const { describeNeeds } = await import("./doctor/index.ts");
@@ -173,8 +187,7 @@ async function hasWhatItNeeds(call: Call): Promise<boolean> {
   return failed.length === 0;
 }
 
-async function diagnose(call: Call): Promise<{ findings: readonly Finding[]; checks: readonly NeedCheck[] }> {
-  const config = { ...(await readStackConfig(call.stack)), ...(await overrides(call)) };
+async function diagnose(config: Config): Promise<{ findings: readonly Finding[]; checks: readonly NeedCheck[] }> {
   const { checkLabConfig } = await import("../datapath/config/index.ts");
   const { config: checked, findings } = checkLabConfig(config);
   if (checked === undefined) return { findings, checks: [] };
@@ -183,7 +196,7 @@ async function diagnose(call: Call): Promise<{ findings: readonly Finding[]; che
 }
 
 const doctor: Command = async (call) => {
-  const { findings, checks } = await diagnose(call);
+  const { findings, checks } = await diagnose(await configOf(call));
   const { describeNeeds } = await import("./doctor/index.ts");
   const failed = [...findings.map(({ severity }) => severity), ...checks.map(({ state }) => state)].includes("error");
   if (call.json) {
@@ -203,6 +216,7 @@ const report: Command = async (call) => {
 async function writeReport(call: Call, files: readonly string[]): Promise<void> {
   const { report: write } = await import("./report.ts");
   const { log, print, json } = call;
+  const runsFolder = runsFolderOf(await readStackConfig(call.stack));
   await write({ files, runsFolder, outputFolder: labFolder, ...terminal(), json, print, log });
 }
 
@@ -215,12 +229,13 @@ const compare: Command = async (call) => {
   const datapaths = (call.datapaths ?? "vxlan,native").split(",");
   if (new Set(datapaths).size < 2) throw new Error("A comparison needs two datapaths: --datapaths vxlan,native");
   const { rounds, signal, log } = call;
-  const taken = await takeTurns(await switchedLab(call), { datapaths, rounds, signal, log });
+  const committed = await readStackConfig(call.stack);
+  const taken = await takeTurns(await switchedLab(call, committed), { datapaths, rounds, signal, log });
   const runs = taken.flatMap((turn) => ("run" in turn ? [turn.run] : []));
   if (runs.length > 0)
     await writeReport(
       call,
-      runs.map(({ id }) => path.join(runsFolder, `${id}.json`)),
+      runs.map(({ id }) => path.join(runsFolderOf(committed), `${id}.json`)),
     );
   const failed = taken.filter((turn) => "failure" in turn);
   for (const { datapath, round } of failed) log(`No run of ${datapath} in round ${round}: its up failed, see above.`);
@@ -228,16 +243,14 @@ const compare: Command = async (call) => {
 };
 
 /** The stack of a call as a lab that a comparison may switch. */
-async function switchedLab(call: Call): Promise<SwitchedLab> {
-  const before = await open(call);
+async function switchedLab(call: Call, committed: Config): Promise<SwitchedLab> {
+  const before = await open(call, committed);
   const stood = Object.keys(await before.stack.outputs()).length > 0;
-  const committed = await readStackConfig(call.stack);
   const verification = z.looseObject({}).safeParse(committed["verification"]);
   return {
     measure: async (datapath, occasion) => {
       const config = {
-        ...committed,
-        ...(await overrides({ ...call, datapath })),
+        ...withDatapath(committed, datapath),
         verification: { ...verification.data, occasion },
       };
       const { stack, configFile } = await openStack(call.stack, config, call.log);

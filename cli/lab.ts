@@ -14,7 +14,7 @@ const usage = `npm run lab -- [COMMAND] [OPTIONS]
   report     write kept runs as a page, .lab/report.html: report [RUN.json …]
 
   --stack NAME       Pulumi.NAME.yaml has its config (default: local)
-  --datapath MODE    vxlan, geneve or native, instead of the stack's
+  --datapath MODE    vxlan, geneve or native, instead of the stack's; native:router, native:bgp say who carries the routes
   --json             print JSON alone on standard output, all else on standard error
   --datapaths A,B    compare: the datapaths (default: vxlan,native)
   --rounds N         compare: how often each is measured (default: 2)

@@ -7,13 +7,13 @@ import { LocalWorkspace, PulumiCommand, type Stack } from "@pulumi/pulumi/automa
 import { parse, stringify } from "yaml";
 import { z } from "zod";
 import { kubeconfigKey } from "../datapath/config/existing-cluster.ts";
+import { verification } from "../datapath/config/verification.ts";
 import { ensureEngine } from "../offline/engine.ts";
 
 export const root = path.resolve(import.meta.dirname, "..");
 export const projectName = "datapath-lab";
 /** State, passphrase, runs and reports; git ignores it. */
 export const labFolder = path.join(root, ".lab");
-export const runsFolder = path.join(labFolder, "runs");
 
 const stackFile = z.looseObject({ config: z.record(z.string(), z.unknown()).default({}) });
 
@@ -33,6 +33,15 @@ export async function readStackConfig(stack: string): Promise<Record<string, unk
     );
   }
   return sections;
+}
+
+const keepsRuns = z.looseObject({
+  verification: z.looseObject({ runsFolder: verification.shape.runsFolder }).prefault({}),
+});
+
+/** Where a lab with this config keeps its runs. Throws where the config names no folder but something else. */
+export function runsFolderOf(config: Readonly<Record<string, unknown>>): string {
+  return path.resolve(root, keepsRuns.parse(config).verification.runsFolder);
 }
 
 function withoutProject(config: Readonly<Record<string, unknown>>): Record<string, unknown> {

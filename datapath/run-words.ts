@@ -13,10 +13,19 @@ export function wireOf(run: Pick<Run, "plan">): PlannedWire | undefined {
   return plannedWire.safeParse(run.plan[0]?.["wire"]).data;
 }
 
-/** The datapath's short name: the mode that was asked for. */
+const carriedRoutes = z.object({ kind: z.string() }).or(z.string().transform((kind) => ({ kind })));
+
+/** Who carries the routes in native mode, where it is not each node itself: `router`, `bgp`. */
+export function routesCarrier({ datapath }: Pick<Run, "datapath">): string | undefined {
+  const kind = carriedRoutes.safeParse(datapath["routes"]).data?.kind;
+  return datapath["mode"] !== "native" || kind === "direct" ? undefined : kind;
+}
+
+/** The datapath's short name, as options of the command line take it: `vxlan`, `native`, `native:router`. */
 export function datapathName(run: Pick<Run, "datapath" | "plan">): string {
   const mode = z.string().safeParse(run.datapath["mode"]).data;
-  if (mode !== undefined) return mode;
+  const carrier = routesCarrier(run);
+  if (mode !== undefined) return carrier === undefined ? mode : `${mode}:${carrier}`;
   const wire = wireOf(run);
   if (wire === undefined) return "datapath";
   return wire.pods === "bare" ? "native" : wire.protocol;

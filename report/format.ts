@@ -1,4 +1,4 @@
-import { datapathName, wireOf } from "../datapath/run-words.ts";
+import { datapathName, routesCarrier, wireOf } from "../datapath/run-words.ts";
 import type { Figures, Interval, Run } from "../datapath/run.ts";
 
 /** What stands where there is no number. */
@@ -75,11 +75,15 @@ export function verdictSentence(run: Run): string {
   return parts.length === 0 ? `all ${all} checks on ${nodes} hold` : parts.join(", ");
 }
 
-/** The datapath in words: `VXLAN over UDP 8472`. */
+/** The datapath in words: `VXLAN over UDP 8472`, `Native routing through a router`. */
 export function datapathTitle(run: Pick<Run, "datapath" | "plan">): string {
   const wire = wireOf(run);
   if (wire === undefined) return datapathName(run);
-  if (wire.pods === "bare") return "Native routing";
+  if (wire.pods === "bare") {
+    const carrier = routesCarrier(run);
+    const by = { router: " through a router", bgp: " by BGP" }[carrier ?? ""] ?? "";
+    return `Native routing${by}`;
+  }
   return `${wire.protocol === "vxlan" ? "VXLAN" : "Geneve"} over UDP ${wire.port}`;
 }
 

@@ -184,7 +184,7 @@ function capitalised(words: string): string {
 
 /** A title as it stands within a sentence: `native routing`, but still `VXLAN`. */
 function inSentence(title: string): string {
-  return title.startsWith("Native") ? title.toLowerCase() : title;
+  return title.startsWith("Native") ? `n${title.slice(1)}` : title;
 }
 
 const nodeColour = "var(--node)";

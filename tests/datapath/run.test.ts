@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { run, type Run } from "../../datapath/run.ts";
+import { datapathName } from "../../datapath/run-words.ts";
 import { contradictedRun, madeRun, withFailedSample } from "../made-runs.ts";
 
 const issuesOf = (value: unknown): string[] => {
@@ -40,6 +41,21 @@ describe("the shape of a run", () => {
     assert.deepEqual(
       issuesOf({ ...made, throughput: { ...made.throughput, podToPod: { one: { samples: [], failed: 0 } } } }),
       ["throughput.podToPod.one: Invalid key in record"],
+    );
+  });
+});
+
+describe("datapathName", () => {
+  it("is what options take: the mode, and who carries native routes where the nodes don't", () => {
+    const name = (datapath: Record<string, unknown>): string => datapathName({ datapath, plan: [] });
+    assert.deepEqual(
+      [
+        name({ mode: "vxlan" }),
+        name({ mode: "native", routes: { kind: "direct" } }),
+        name({ mode: "native", routes: { kind: "router" } }),
+        name({ mode: "native", routes: "bgp" }),
+      ],
+      ["vxlan", "native", "native:router", "native:bgp"],
     );
   });
 });
