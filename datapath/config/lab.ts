@@ -2,6 +2,7 @@ import { z } from "zod";
 import { cilium } from "./cilium.ts";
 import { cluster } from "./cluster.ts";
 import { datapath } from "./datapath.ts";
+import { k3s } from "./k3s.ts";
 import { machines } from "./machines.ts";
 import { verification } from "./verification.ts";
 
@@ -10,6 +11,7 @@ export const labConfig = z.strictObject({
   machines: machines.prefault({ kind: "namespaces" }).meta({ description: "What the lab stands on." }),
   datapath: datapath.prefault({ mode: "vxlan" }).meta({ description: "How packets of pods travel between nodes." }),
   cluster: cluster.prefault({}).meta({ description: "What holds for the whole Kubernetes cluster." }),
+  k3s: k3s.prefault({}).meta({ description: "How the machines become a K3s cluster." }),
   cilium: cilium.prefault({}).meta({ description: "How Cilium gets onto the cluster." }),
   verification: verification.prefault({}).meta({ description: "How much is measured, and what a contradiction does." }),
   strict: z.boolean().default(false).meta({ description: "Treat warnings as errors." }),

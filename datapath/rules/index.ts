@@ -4,6 +4,7 @@ import { embeddedLabRules } from "./embedded.ts";
 import { existingClusterRules } from "./existing-cluster.ts";
 import { fallbackRules } from "./fallback.ts";
 import { existingHostRules } from "./hosts.ts";
+import { k3sRules } from "./k3s.ts";
 import { kernelRules } from "./kernel.ts";
 import { machineRules } from "./machines.ts";
 import { networkRules } from "./networks.ts";
@@ -20,6 +21,7 @@ export const rules: readonly Rule[] = [
   ...networkRules,
   ...machineRules,
   ...existingHostRules,
+  ...k3sRules,
   ...existingClusterRules,
   ...valueRules,
   ...kernelRules,

@@ -1,0 +1,127 @@
+import { isCidr } from "../cidr.ts";
+import { k3s as k3sSchema } from "../config/k3s.ts";
+import type { LabConfig } from "../config/lab.ts";
+import { agentSettings, settingOwners } from "../k3s-config.ts";
+import { rule, type Rule } from "./rule.ts";
+
+/** Number of machines that K3s is brought to; nothing where a lab has none of its own. */
+function machineCount({ machines }: LabConfig): number | undefined {
+  switch (machines.kind) {
+    case "libvirt":
+      return machines.count;
+    case "hosts":
+      return machines.hosts.length;
+    case "namespaces":
+    case "none":
+      return undefined;
+  }
+}
+
+const roles = ["server", "agent"] as const;
+
+/** What can't be meant of K3s. */
+export const k3sRules: readonly Rule[] = [
+  {
+    id: "k3s-servers-are-odd",
+    severity: "error",
+    key: "k3s.servers",
+    when: "an even number of servers",
+    message: "Servers decide by majority.",
+    wayOut: "Write 1, 3 or 5.",
+    source: "docs.k3s.io, High Availability Embedded etcd: an odd number of server nodes",
+    violations: ({ k3s: { servers } }) =>
+      servers % 2 === 0
+        ? [
+            {
+              message: `${servers} servers decide by majority: they can lose no more of them than ${servers - 1} can, and one more can fail.`,
+              wayOut: `Write ${servers - 1} or ${servers + 1}.`,
+            },
+          ]
+        : [],
+  },
+  {
+    id: "k3s-servers-have-machines",
+    severity: "error",
+    key: "k3s.servers",
+    when: "more servers than machines",
+    message: "A server has no machine.",
+    wayOut: "Ask for fewer servers, or for more machines.",
+    source: "components/k3s.ts: the first machines are the servers",
+    violations: (config) => {
+      const count = machineCount(config);
+      const { servers } = config.k3s;
+      return count === undefined || servers <= count
+        ? []
+        : [{ message: `${servers} servers stand against ${count} machines.` }];
+    },
+  },
+  {
+    id: "k3s-setting-has-an-owner",
+    severity: "error",
+    key: "k3s.settings",
+    when: "k3s.settings sets what another part of the config decides, or a secret",
+    message: "The setting would be set twice.",
+    wayOut: "Leave it out.",
+    source: "datapath/k3s-config.ts: settingOwners",
+    violations: ({ k3s: { settings } }) =>
+      roles.flatMap((role) =>
+        Object.keys(settings[role]).flatMap((name) => {
+          const owner = settingOwners[name];
+          if (owner === undefined) return [];
+          const key = `k3s.settings.${role}.${name}`;
+          return owner === "k3s"
+            ? [{ key, message: `${name} is the lab's own: its scripts on the machines rely on it.` }]
+            : [{ key, message: `${name} follows from ${owner}.`, wayOut: `Leave it out, and set ${owner}.` }];
+        }),
+      ),
+  },
+  {
+    id: "k3s-agent-knows-setting",
+    severity: "error",
+    key: "k3s.settings.agent",
+    when: "a setting for agents that only servers know",
+    message: "An agent ends on a setting that it does not know.",
+    wayOut: "Move it to k3s.settings.server.",
+    source: "K3s v1.26.6 pkg/configfilearg/parser.go:224; pkg/cli/cmds/agent.go",
+    violations: ({ k3s: { settings } }) =>
+      Object.keys(settings.agent)
+        .filter((name) => !agentSettings.includes(name) && settingOwners[name] === undefined)
+        .map((name) => ({
+          key: `k3s.settings.agent.${name}`,
+          message: `Agents have no --${name}, and end on a setting that they do not know.`,
+        })),
+  },
+  {
+    id: "hosts-have-node-addresses",
+    severity: "error",
+    key: "machines.hosts",
+    when: "a host is given by name, without nodeAddress (hosts)",
+    message: "K3s's node-ip takes an address.",
+    wayOut: "Set nodeAddress to the address by which the nodes reach each other.",
+    source: "K3s v1.26.6 pkg/cli/cmds/agent.go: node-ip",
+    violations: ({ machines }) =>
+      machines.kind !== "hosts"
+        ? []
+        : machines.hosts.flatMap(({ name, address, nodeAddress }, index) =>
+            nodeAddress !== undefined || isCidr(`${address}/32`)
+              ? []
+              : [
+                  {
+                    key: `machines.hosts[${index}].nodeAddress`,
+                    message: `${name} is given by the name ${address}, and K3s's node-ip takes an address.`,
+                  },
+                ],
+          ),
+  },
+  rule({
+    id: "k3s-without-machines-of-its-own",
+    severity: "warning",
+    key: "k3s",
+    when: "K3s is configured, and the machines run none (namespaces, none)",
+    message: "Nothing of it has an effect: K3s is brought to machines of kind libvirt and hosts.",
+    wayOut: "Leave the section out, or set machines.kind to libvirt or hosts.",
+    source: "components/lab.ts: what each kind of machine carries",
+    breaks: (config) =>
+      machineCount(config) === undefined && JSON.stringify(config.k3s) !== JSON.stringify(k3sSchema.parse({})),
+  }),
+];

@@ -1,0 +1,105 @@
+import type { Case } from "./case.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function libvirt(k3s: Fields, count = 3): Fields {
+  return { machines: { kind: "libvirt", count }, k3s };
+}
+
+const other = { name: "b", address: "192.0.2.2" };
+
+/** Rules of the section k3s. */
+export const k3sCases: readonly Case[] = [
+  {
+    id: "k3s-servers-are-odd",
+    severity: "error",
+    bad: libvirt({ servers: 2 }),
+    good: libvirt({ servers: 3 }),
+    finds: [
+      {
+        key: "k3s.servers",
+        message: "2 servers decide by majority: they can lose no more of them than 1 can, and one more can fail.",
+        wayOut: "Write 1 or 3.",
+      },
+    ],
+  },
+  {
+    id: "k3s-servers-have-machines",
+    severity: "error",
+    bad: libvirt({ servers: 3 }, 2),
+    good: libvirt({ servers: 3 }, 3),
+    finds: [
+      {
+        key: "k3s.servers",
+        message: "3 servers stand against 2 machines.",
+        wayOut: "Ask for fewer servers, or for more machines.",
+      },
+    ],
+  },
+  {
+    id: "k3s-setting-has-an-owner",
+    severity: "error",
+    bad: libvirt({
+      settings: { server: { "cluster-cidr": "10.0.0.0/8", token: "open" }, agent: { "node-ip": "192.0.2.9" } },
+    }),
+    good: libvirt({ settings: { server: { "kubelet-arg": ["max-pods=50"] } } }),
+    finds: [
+      {
+        key: "k3s.settings.server.cluster-cidr",
+        message: "cluster-cidr follows from datapath.ipam.clusterPoolIPv4PodCIDR.",
+        wayOut: "Leave it out, and set datapath.ipam.clusterPoolIPv4PodCIDR.",
+      },
+      {
+        key: "k3s.settings.server.token",
+        message: "token is the lab's own: its scripts on the machines rely on it.",
+        wayOut: "Leave it out.",
+      },
+      {
+        key: "k3s.settings.agent.node-ip",
+        message: "node-ip follows from machines.",
+        wayOut: "Leave it out, and set machines.",
+      },
+    ],
+  },
+  {
+    id: "k3s-agent-knows-setting",
+    severity: "error",
+    bad: libvirt({ settings: { agent: { "etcd-expose-metrics": true } } }),
+    good: libvirt({ settings: { agent: { "kubelet-arg": ["max-pods=50"] } } }),
+    finds: [
+      {
+        key: "k3s.settings.agent.etcd-expose-metrics",
+        message: "Agents have no --etcd-expose-metrics, and end on a setting that they do not know.",
+        wayOut: "Move it to k3s.settings.server.",
+      },
+    ],
+  },
+  {
+    id: "hosts-have-node-addresses",
+    severity: "error",
+    bad: { machines: { kind: "hosts", hosts: [{ name: "a", address: "a.example" }, other] } },
+    good: {
+      machines: { kind: "hosts", hosts: [{ name: "a", address: "a.example", nodeAddress: "192.0.2.1" }, other] },
+    },
+    finds: [
+      {
+        key: "machines.hosts[0].nodeAddress",
+        message: "a is given by the name a.example, and K3s's node-ip takes an address.",
+        wayOut: "Set nodeAddress to the address by which the nodes reach each other.",
+      },
+    ],
+  },
+  {
+    id: "k3s-without-machines-of-its-own",
+    severity: "warning",
+    bad: { k3s: { version: "v1.26.15+k3s1" } },
+    good: { k3s: {} },
+    finds: [
+      {
+        key: "k3s",
+        message: "Nothing of it has an effect: K3s is brought to machines of kind libvirt and hosts.",
+        wayOut: "Leave the section out, or set machines.kind to libvirt or hosts.",
+      },
+    ],
+  },
+];
