@@ -2,10 +2,14 @@ import { CommandError, type OutputMap, type UpOptions } from "@pulumi/pulumi/aut
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
+import { verification } from "../datapath/config/verification.ts";
 import { formatFindings, type Finding } from "../datapath/findings.ts";
+import { kindsOfRound } from "../datapath/round.ts";
+import { paths } from "../datapath/run-words.ts";
 import { run as runSchema } from "../datapath/run.ts";
 import { summary } from "../report/terminal.ts";
 import { takeTurns, type SwitchedLab } from "./compare.ts";
+import { LiveView, type PlannedWork } from "./progress.ts";
 import { readConfigFile } from "./config-file.ts";
 import type { NeedCheck } from "./doctor/index.ts";
 import { embeddedLabTools, ensureTools } from "./tools.ts";
@@ -64,6 +68,17 @@ async function open(call: Call, config: Config): Promise<OpenStack> {
   const machines = z.looseObject({ kind: z.string() }).safeParse(config["machines"]);
   if (!machines.success || machines.data.kind === "namespaces") await ensureTools(embeddedLabTools, call.log);
   return openStack(call.stack, config, call.log);
+}
+
+/** What the verification of a lab with this config will measure; nothing where the config has an error. */
+function plannedWork(config: Config): PlannedWork | undefined {
+  const settings = verification.safeParse(config["verification"] ?? {}).data;
+  if (settings === undefined || config["machines"] === undefined) return undefined;
+  const kinds = kindsOfRound(settings.sameNode ? paths : ["podToPod", "nodeToNode"], settings);
+  return {
+    samples: settings.samples * kinds.length,
+    durationSeconds: settings.durationSeconds + settings.warmUpSeconds,
+  };
 }
 
 function plainOutputs(outputs: OutputMap): Record<string, unknown> {
@@ -128,12 +143,43 @@ function operationOptions(
   };
 }
 
+/**
+ * Runs an operation that takes its time: on a terminal with a live view of it, everywhere else with the engine's own lines.
+ */
+async function watch<Result>(
+  call: Call,
+  config: Config,
+  configFile: string,
+  operation: (options: ReturnType<typeof operationOptions> & Pick<UpOptions, "onEvent">) => Promise<Result>,
+): Promise<Result> {
+  const options = operationOptions(call, configFile);
+  const isLive = process.stderr.isTTY && process.env["TERM"] !== "dumb" && process.env["CI"] !== "true";
+  if (!isLive) return operation(options);
+  const planned = plannedWork(config);
+  const view = new LiveView({
+    stream: process.stderr,
+    columns: () => process.stderr.columns || 80,
+    ...(planned === undefined ? {} : { planned }),
+  });
+  call.signal.addEventListener("abort", view.erase);
+  try {
+    return await operation({ ...options, onOutput: () => undefined, onEvent: view.event });
+  } catch (error) {
+    // What keeps the engine from beginning (a lock, a config it can't read) is no event of an operation.
+    if (error instanceof CommandError && !view.hasShownError) view.print(error.message);
+    throw error;
+  } finally {
+    call.signal.removeEventListener("abort", view.erase);
+    view.end();
+  }
+}
+
 const up: Command = async (call) => {
   const config = await configOf(call);
   if (!(await hasWhatItNeeds(call, config))) return 1;
   const { stack, configFile } = await open(call, config);
   const status = await operate(async () => {
-    printOutputs(call, config, (await stack.up(operationOptions(call, configFile))).outputs);
+    printOutputs(call, config, (await watch(call, config, configFile, (options) => stack.up(options))).outputs);
   });
   if (status !== 0) return status;
   if (!call.json) {
@@ -156,7 +202,8 @@ const preview: Command = async (call) => {
 const destroy: Command = async (call) => {
   const { stack, configFile } = await open(call, await configOf(call));
   return operate(async () => {
-    await stack.destroy(operationOptions(call, configFile));
+    // Nothing is measured then.
+    await watch(call, {}, configFile, (options) => stack.destroy(options));
   });
 };
 
@@ -246,16 +293,18 @@ const compare: Command = async (call) => {
 async function switchedLab(call: Call, committed: Config): Promise<SwitchedLab> {
   const before = await open(call, committed);
   const stood = Object.keys(await before.stack.outputs()).length > 0;
-  const verification = z.looseObject({}).safeParse(committed["verification"]);
+  // Standard output is for what the comparison says.
+  const quiet = { ...call, json: true };
+  const section = z.looseObject({}).safeParse(committed["verification"]);
   return {
     measure: async (datapath, occasion) => {
       const config = {
         ...withDatapath(committed, datapath),
-        verification: { ...verification.data, occasion },
+        verification: { ...section.data, occasion },
       };
       const { stack, configFile } = await openStack(call.stack, config, call.log);
       try {
-        const { outputs } = await stack.up(operationOptions({ ...call, json: true }, configFile));
+        const { outputs } = await watch(quiet, config, configFile, (options) => stack.up(options));
         return runSchema.parse(outputs["verification"]?.value);
       } catch (error) {
         if (error instanceof CommandError) throw new Error("up failed");
@@ -263,10 +312,10 @@ async function switchedLab(call: Call, committed: Config): Promise<SwitchedLab> 
       }
     },
     restore: async () => {
-      const { stack, configFile } = await openStack(call.stack, before.usedConfig, call.log);
-      const options = operationOptions({ ...call, json: true }, configFile);
-      if (stood) await stack.up(options);
-      else await stack.destroy(options);
+      const { usedConfig } = before;
+      const { stack, configFile } = await openStack(call.stack, usedConfig, call.log);
+      if (stood) await watch(quiet, usedConfig, configFile, (options) => stack.up(options));
+      else await watch(quiet, {}, configFile, (options) => stack.destroy(options));
     },
   };
 }

@@ -1,3 +1,4 @@
+import { duration } from "./progress.ts";
 import type { Run } from "../datapath/run.ts";
 
 /** The lab that a comparison switches from datapath to datapath. */
@@ -13,6 +14,8 @@ export interface CompareOptions {
   readonly rounds: number;
   readonly signal: AbortSignal;
   readonly log: (line: string) => void;
+  /** Milliseconds from any fixed moment; the clock unless a test gives its own. */
+  readonly now?: () => number;
 }
 
 /** One turn of a comparison, also where it failed. */
@@ -35,7 +38,8 @@ export function turns(datapaths: readonly string[], rounds: number): { datapath:
  * once `signal` aborts no further turn begins.
  */
 export async function takeTurns(lab: SwitchedLab, options: CompareOptions): Promise<Turn[]> {
-  const { datapaths, rounds, signal, log } = options;
+  const { datapaths, rounds, signal, log, now = performance.now.bind(performance) } = options;
+  const beganAt = now();
   const planned = turns(datapaths, rounds);
   const taken: Turn[] = [];
   try {
@@ -44,7 +48,10 @@ export async function takeTurns(lab: SwitchedLab, options: CompareOptions): Prom
         log(`Interrupted: ${planned.length - index} of ${planned.length} turns were not taken.`);
         break;
       }
-      log(`Turn ${index + 1} of ${planned.length}: ${datapath}, round ${round} of ${rounds}`);
+      // What a turn takes is known from the first on.
+      const left = ((now() - beganAt) / 1000 / index) * (planned.length - index);
+      const estimate = index === 0 ? "" : ` (about ${duration(left)} left)`;
+      log(`Turn ${index + 1} of ${planned.length}: ${datapath}, round ${round} of ${rounds}${estimate}`);
       try {
         taken.push({ datapath, round, run: await lab.measure(datapath, `${Date.now()}-${index}`) });
       } catch (error) {

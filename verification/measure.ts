@@ -1,4 +1,5 @@
 import type { Latency, Path, Run, Sample } from "../datapath/run.ts";
+import { kindsOfRound, type RoundSettings, type SampleKind } from "../datapath/round.ts";
 import { paths as orderOfPaths } from "../datapath/run-words.ts";
 import { latencyOf } from "../datapath/statistics.ts";
 import type { Host, Hosts, RunningCommand } from "./hosts/host.ts";
@@ -18,15 +19,12 @@ export interface MeasuredPath {
 }
 
 /** What is measured, and how much of it. */
-export interface MeasureSettings {
+export interface MeasureSettings extends RoundSettings {
   /** Rounds. */
   readonly samples: number;
   readonly durationSeconds: number;
-  readonly streams: readonly number[];
   /** Sent before each sample and left out of it. */
   readonly warmUpSeconds: number;
-  /** 0: no UDP samples. */
-  readonly udpMegabitsPerSecond: number;
   readonly latencyUnderLoad: boolean;
   readonly sameNode: boolean;
 }
@@ -142,59 +140,40 @@ export async function withServers<T>(paths: readonly MeasuredPath[], work: () =>
   }
 }
 
-/** One kind of sample: what every round takes once. */
-type Kind = { readonly measured: MeasuredPath } & (
-  | { readonly protocol: "tcp"; readonly streams: number }
-  | { readonly protocol: "udp"; readonly streams: 1; readonly megabitsPerSecond: number }
-);
-
-/**
- * Every kind of sample of a round: TCP with each number of streams and UDP between the nodes. Within a node the least number
- * of streams is enough to tell what a pod's own devices cost.
- */
-export function kindsOfSample(paths: readonly MeasuredPath[], settings: MeasureSettings): Kind[] {
-  const across = paths.filter(({ path }) => path !== "podToPodSameNode");
-  const within = paths.filter(({ path }) => path === "podToPodSameNode");
-  const { streams: numbers, udpMegabitsPerSecond: megabitsPerSecond } = settings;
-  const tcp = numbers.flatMap((streams): Kind[] =>
-    [...across, ...(streams === Math.min(...numbers) ? within : [])].map((measured) => ({
-      measured,
-      protocol: "tcp",
-      streams,
-    })),
-  );
-  const udp = across.map((measured): Kind => ({ measured, protocol: "udp", streams: 1, megabitsPerSecond }));
-  return megabitsPerSecond === 0 ? tcp : [...tcp, ...udp];
-}
-
 /**
  * Takes every sample of `settings`, in rounds: in each round every kind once, one right after another, and in the opposite
  * order in every second round, so that what drifts on the machine drifts over all of them alike. A sample that fails is kept
  * as failed.
  */
 export async function* takeSamples(paths: readonly MeasuredPath[], settings: MeasureSettings): AsyncGenerator<Sample> {
-  const kinds = kindsOfSample(paths, settings);
+  const names = paths.map(({ path }) => path);
+  const kinds = kindsOfRound(names, settings).flatMap(({ path, ...kind }) => {
+    const measured = paths.find((candidate) => candidate.path === path);
+    return measured === undefined ? [] : [{ measured, ...kind }];
+  });
   for (let round = 1; round <= settings.samples; round += 1) {
     for (const kind of round % 2 === 1 ? kinds : kinds.toReversed()) yield await takeSample(kind, round, settings);
   }
 }
 
-async function takeSample(kind: Kind, round: number, settings: MeasureSettings): Promise<Sample> {
-  const { measured, streams } = kind;
+async function takeSample(
+  { measured, protocol, streams }: Omit<SampleKind, "path"> & { readonly measured: MeasuredPath },
+  round: number,
+  settings: MeasureSettings,
+): Promise<Sample> {
   const { path, from, to } = measured;
-  const { durationSeconds, warmUpSeconds } = settings;
+  const { durationSeconds, warmUpSeconds, udpMegabitsPerSecond: megabitsPerSecond } = settings;
   const about = { path, streams, round, from, to, startedAt: new Date().toISOString(), durationSeconds };
   const failed = (error: unknown): { outcome: "failed"; reason: string } => ({
     outcome: "failed",
     reason: error instanceof Error ? error.message : String(error),
   });
-  if (kind.protocol === "tcp") {
+  if (protocol === "tcp") {
     const result = await iperf3(measured, { streams, durationSeconds, warmUpSeconds })
       .then((figures) => ({ outcome: "measured" as const, ...figures }))
       .catch(failed);
     return { protocol: "tcp", ...about, result };
   }
-  const { megabitsPerSecond } = kind;
   const result = await iperf3Udp(measured, { durationSeconds, warmUpSeconds, megabitsPerSecond })
     .then((figures) => ({ outcome: "measured" as const, ...figures }))
     .catch(failed);

@@ -3,6 +3,7 @@ import type { NodeEvidence, PathMtuEvidence } from "../datapath/evidence.ts";
 import { featuresFound, foundByChecks } from "../datapath/found-features.ts";
 import type { NodePlan } from "../datapath/plan.ts";
 import { runSchemaVersion, type Check, type Run, type Sample } from "../datapath/run.ts";
+import { kindsOfRound } from "../datapath/round.ts";
 import { pathName, streamsName } from "../datapath/run-words.ts";
 import { figuresOf } from "../datapath/statistics.ts";
 import { judge, verdictOf } from "../datapath/verdict.ts";
@@ -11,7 +12,6 @@ import type { Hosts } from "./hosts/host.ts";
 import { inParallel } from "./in-parallel.ts";
 import {
   iperf3,
-  kindsOfSample,
   latencyByPath,
   measuredPaths,
   measureLatency,
@@ -121,7 +121,12 @@ export async function verify(
           return undefined;
         });
       }
-      const total = settings.samples * kindsOfSample(paths, settings).length;
+      const kinds = kindsOfRound(
+        paths.map(({ path }) => path),
+        settings,
+      );
+      const total = settings.samples * kinds.length;
+      progress(`measuring: ${total} samples of ${settings.durationSeconds} s`);
       for await (const sample of takeSamples(paths, settings)) {
         signal.throwIfAborted();
         samples.push(sample);

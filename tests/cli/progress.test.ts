@@ -1,8 +1,39 @@
 import assert from "node:assert/strict";
 import { Writable } from "node:stream";
-import { duration, secondsLeft, showProgress } from "../../cli/progress.ts";
+import type { EngineEvent, ResourcePreEvent } from "@pulumi/pulumi/automation/index.js";
+import { duration, LiveView, secondsLeft } from "../../cli/progress.ts";
 
-function recorder(): { stream: Writable; text: () => string } {
+const erased = "\u001b[1G\u001b[2K";
+const urn = (name: string): string => `urn:pulumi:local::datapath-lab::command:local:Command::${name}`;
+
+function step(
+  kind: "resourcePreEvent" | "resOutputsEvent",
+  name: string,
+  { op = "create", custom = true } = {},
+): EngineEvent {
+  const state = { custom, urn: urn(name), type: "", id: "", parent: "", inputs: {}, outputs: {}, provider: "" };
+  const metadata = { op, urn: urn(name), type: "", provider: "", new: state } as ResourcePreEvent["metadata"];
+  return { sequence: 0, timestamp: 0, [kind]: { metadata } };
+}
+
+type Severity = NonNullable<EngineEvent["diagnosticEvent"]>["severity"];
+
+function said(message: string, severity: Severity = "info"): EngineEvent {
+  const ephemeral = severity === "info";
+  return {
+    sequence: 0,
+    timestamp: 0,
+    diagnosticEvent: { urn: urn("verification-run"), message, severity, color: "", ephemeral },
+  };
+}
+
+/** A live view and what its terminal shows: lines that stay, and the one that is written anew. */
+function terminal(columns = 80): {
+  view: LiveView;
+  clock: { milliseconds: number };
+  live: () => string;
+  kept: () => string[];
+} {
   let text = "";
   const stream = new Writable({
     write: (chunk: Buffer, _encoding, done) => {
@@ -10,77 +41,87 @@ function recorder(): { stream: Writable; text: () => string } {
       done();
     },
   });
-  return { stream, text: () => text };
+  const clock = { milliseconds: 0 };
+  const planned = { samples: 4, durationSeconds: 2 };
+  const view = new LiveView({ stream, columns: () => columns, planned, now: () => clock.milliseconds });
+  const lines = (): string[] => text.split("\n").map((line) => line.slice(line.lastIndexOf(erased) + erased.length));
+  return { view, clock, live: () => lines().at(-1) ?? "", kept: () => lines().slice(0, -1) };
 }
 
-const lines = [
-  "reading links and routes of 3 nodes",
-  "24 checks: confirmed",
-  "sample 1 of 4: pod to pod, 1 stream: 12.1 Gbit/s",
-  "sample 2 of 4: node to node, 1 stream: 15.0 Gbit/s",
-];
-
-async function* said(clock: { milliseconds: number }): AsyncGenerator<string> {
-  for (const line of lines) {
-    yield await Promise.resolve(line);
-    clock.milliseconds += 2500;
-  }
-}
-
-/** What a terminal shows in the end: the erase sequences taken at their word. */
-const erased = "\u001b[1G\u001b[2K";
-
-describe("showProgress", () => {
-  it("prints plain lines in a log, and nothing else", async () => {
-    const { stream, text } = recorder();
-    await showProgress(said({ milliseconds: 0 }), { stream, isTerminal: false, columns: 80 });
-    assert.equal(text(), `${lines.join("\n")}\n`);
+describe("the live view", () => {
+  it("names what is being made, how much is done and how long measuring will take", () => {
+    const { view, clock, live } = terminal();
+    assert.match(live(), /^\S planning {2}0 s {2}then about 8 s of measuring$/);
+    view.event(step("resourcePreEvent", "embedded", { custom: false }));
+    view.event(step("resourcePreEvent", "machine-check", { op: "same" }));
+    for (const name of ["node-1", "node-2", "node-3", "network"]) view.event(step("resourcePreEvent", name));
+    clock.milliseconds = 3000;
+    view.event(step("resOutputsEvent", "network"));
+    assert.match(live(), /^\S {2}node-1, node-2 and 1 more {2}1 done {2}3 s {2}then about 8 s of measuring$/);
+    view.end();
   });
 
-  it("shows on a terminal what is done and how long the rest takes, and clears it in the end", async () => {
-    const { stream, text } = recorder();
-    const clock = { milliseconds: 0 };
-    await showProgress(said(clock), {
-      stream,
-      isTerminal: true,
-      columns: 80,
-      planned: { samples: 4, durationSeconds: 2 },
-      now: () => clock.milliseconds,
-    });
-    // Nothing is done: four samples at 2 s and what connecting takes.
-    assert.ok(text().includes("░░░░ 0/4  about 9 s left"), text());
-    // Two are done in 5 s, so two more take 5 s.
-    assert.ok(text().includes("██████████░░░░░░░░░░ 2/4  about 5 s left"), text());
-    assert.ok(text().endsWith(erased));
-    const visible = text()
-      .split("\n")
-      .map((line) => line.slice(line.lastIndexOf(erased) + erased.length));
-    assert.deepEqual(visible, [...lines, ""]);
+  it("keeps the verification's steps, and shows how many samples are left for how long", () => {
+    const { view, clock, live, kept } = terminal();
+    view.event(step("resourcePreEvent", "verification-run"));
+    view.event(said("[  0.0 s] 39 checks: confirmed"));
+    view.event(said("[  0.1 s] measuring: 4 samples of 2 s"));
+    assert.equal(live(), "░░░░░░░░░░░░░░░░░░░░ 0/4  about 8 s left");
+    clock.milliseconds = 2500;
+    view.event(said("[  2.6 s] sample 1 of 4: pod to pod, 1 stream: 12.10 Gbit/s"));
+    clock.milliseconds = 5000;
+    view.event(said("[  5.1 s] sample 2 of 4: node to node, 1 stream: failed: iperf3: unable to connect"));
+    // Two took 5 s, so the other two will; one second of it is over.
+    clock.milliseconds = 6000;
+    view.event(step("resourcePreEvent", "another"));
+    assert.match(live(), /^██████████░░░░░░░░░░ 2\/4 {2}about 4 s left {2}node to node, 1 stream: failed/);
+    assert.deepEqual(kept(), [
+      "  39 checks: confirmed",
+      "  measuring: 4 samples of 2 s",
+      "  sample 2 of 4: node to node, 1 stream: failed: iperf3: unable to connect",
+    ]);
+    view.end();
   });
 
-  it("never fills a terminal's line to its end", async () => {
-    const { stream, text } = recorder();
-    const planned = { samples: 4, durationSeconds: 2 };
-    await showProgress(said({ milliseconds: 0 }), { stream, isTerminal: true, columns: 20, planned, now: () => 0 });
-    const status = text().match(/[█░]+[^\u001b\n]*/g) ?? [];
-    assert.ok(status.length > 0 && status.every((line) => line.length <= 19), status.join("\n"));
+  it("keeps warnings and errors, each once, without the engine's colours and its debugging", () => {
+    const { view, kept } = terminal();
+    assert.equal(view.hasShownError, false);
+    view.event(said("<{%reset%}>no Hubble<{%reset%}>\n", "warning"));
+    view.event(said("CONTRADICTED: 2 of 39 checks", "error"));
+    view.event(said("CONTRADICTED: 2 of 39 checks", "error"));
+    view.event(said("Registering resource", "debug" as Severity));
+    assert.equal(view.hasShownError, true);
+    assert.deepEqual(kept(), [
+      "warning (verification-run): no Hubble",
+      "error (verification-run): CONTRADICTED: 2 of 39 checks",
+    ]);
+    view.end();
   });
 
-  it("clears the line and passes on an error", async () => {
-    const { stream, text } = recorder();
-    async function* broken(): AsyncGenerator<string> {
-      yield await Promise.resolve("sample 1 of 4: pod to pod");
-      throw new Error("the engine is gone");
-    }
-    await assert.rejects(showProgress(broken(), { stream, isTerminal: true, columns: 80 }), /the engine is gone/);
-    assert.ok(text().endsWith(erased));
+  it("shows what another command says while it runs, and does not keep it", () => {
+    const { view, live, kept } = terminal();
+    view.event(step("resourcePreEvent", "node-1"));
+    view.event(said("Get:1 iperf3 3.12"));
+    assert.match(live(), /node-1 {2}Get:1 iperf3 3\.12 /);
+    view.event(step("resOutputsEvent", "node-1"));
+    assert.doesNotMatch(live(), /Get:1/);
+    assert.deepEqual(kept(), []);
+    view.end();
+  });
+
+  it("never fills a terminal's line to its end, and leaves nothing of the live line behind", () => {
+    const { view, live } = terminal(20);
+    view.event(step("resourcePreEvent", "a-node-of-a-very-long-name"));
+    assert.equal(live().length, 19);
+    view.end();
+    assert.equal(live(), "");
   });
 });
 
 describe("secondsLeft", () => {
   it("goes by the plan at first, then by what samples really took", () => {
     const planned = { samples: 10, durationSeconds: 2 };
-    assert.equal(secondsLeft(planned, 0, 0), 23);
+    assert.equal(secondsLeft(planned, 0, 0), 21);
     assert.equal(secondsLeft(planned, 4, 12), 18);
     assert.equal(secondsLeft(planned, 10, 30), 0);
   });

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { kindsOfRound } from "../../datapath/round.ts";
 import type { CommandResult, Host, Hosts } from "../../verification/hosts/host.ts";
 import {
-  kindsOfSample,
   latencyByPath,
   measuredPaths,
   measureLatency,
@@ -67,9 +67,10 @@ const second = { name: "node-2", address: "172.30.0.6", pod: { address: "10.42.1
 describe("what is measured", () => {
   it("pods and nodes by TCP with every number of streams and by UDP, and within a node with the least", () => {
     const paths = measuredPaths(answering().hosts, [first, second], settings);
-    const kinds = kindsOfSample(paths, settings).map(({ measured, protocol, streams }) =>
-      [measured.path, protocol, streams].join(" "),
-    );
+    const kinds = kindsOfRound(
+      paths.map(({ path: name }) => name),
+      settings,
+    ).map(({ path: name, protocol, streams }) => [name, protocol, streams].join(" "));
     assert.deepEqual(kinds, [
       "podToPod tcp 4",
       "nodeToNode tcp 4",
@@ -84,7 +85,8 @@ describe("what is measured", () => {
   it("leaves out what the settings leave out, and the second pod where there is none", () => {
     const { hosts } = answering();
     const without = { ...settings, udpMegabitsPerSecond: 0, sameNode: false };
-    assert.equal(kindsOfSample(measuredPaths(hosts, [first, second], without), without).length, 4);
+    const names = measuredPaths(hosts, [first, second], without).map(({ path: name }) => name);
+    assert.equal(kindsOfRound(names, without).length, 4);
     assert.deepEqual(
       measuredPaths(hosts, [second, first], settings).map(({ path: name }) => name),
       ["podToPod", "nodeToNode"],
