@@ -17,6 +17,30 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
+function isAsked({ name, onRequest }: Suite): boolean {
+  return onRequest === undefined || chosen.includes(name);
+}
+
+/**
+ * What each suite needs, or why it can't be had. It is brought one after another while earlier suites run: builds of minutes,
+ * beside tests that wait much.
+ */
+const prepared = new Map<Suite, Promise<string | undefined>>();
+
+function prepare(wanted: readonly Suite[]): void {
+  let last: Promise<unknown> = Promise.resolve();
+  for (const suite of wanted.filter(isAsked)) {
+    const ready = last
+      .then(() => suite.prepare?.((line) => console.log(line)))
+      .then(
+        () => undefined,
+        (error: unknown) => (error instanceof Error ? error.message : String(error)),
+      );
+    prepared.set(suite, ready);
+    last = ready;
+  }
+}
+
 function runCommand([program = "", ...rest]: readonly string[]): Promise<Outcome> {
   return new Promise((resolve) => {
     const child = spawn(program, rest, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
@@ -42,16 +66,11 @@ function runMocha(places: readonly string[]): Promise<Outcome> {
 }
 
 async function runSuite(suite: Suite): Promise<Outcome> {
-  const log = (line: string): void => console.log(line);
-  if (suite.onRequest !== undefined && !chosen.includes(suite.name)) {
-    return { passed: 0, failed: 0, leftOut: suite.onRequest };
-  }
-  try {
-    await suite.prepare?.(log);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    if (!isCI) return { passed: 0, failed: 0, leftOut: reason };
-    console.error(reason);
+  if (!isAsked(suite)) return { passed: 0, failed: 0, leftOut: suite.onRequest ?? "" };
+  const missing = await prepared.get(suite);
+  if (missing !== undefined) {
+    if (!isCI) return { passed: 0, failed: 0, leftOut: missing };
+    console.error(missing);
     return { passed: 0, failed: 1 };
   }
   let total: Outcome = { passed: 0, failed: 0 };
@@ -63,7 +82,9 @@ async function runSuite(suite: Suite): Promise<Outcome> {
 }
 
 const results: { suite: Suite; outcome: Outcome; seconds: number }[] = [];
-for (const suite of suites.filter(({ name }) => chosen.length === 0 || chosen.includes(name))) {
+const wanted = suites.filter(({ name }) => chosen.length === 0 || chosen.includes(name));
+prepare(wanted);
+for (const suite of wanted) {
   console.log(`\n=== ${suite.name}: ${suite.about}`);
   const began = Date.now();
   const outcome = await runSuite(suite);

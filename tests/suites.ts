@@ -33,6 +33,13 @@ async function cluster(log: (line: string) => void): Promise<void> {
   requireRoot();
   await engine(log);
   await ensureHelm(log);
+  // What only some suites need is loaded by them: the others start sooner.
+  const { clusterTools } = await import("./cluster/harness/cluster.ts");
+  const { testImageArchive } = await import("./cluster/harness/image.ts");
+  const { kubernetesPrograms } = await import("./cluster/harness/programs.ts");
+  await ensurePackages(clusterTools, log);
+  await kubernetesPrograms(log);
+  await testImageArchive(log);
 }
 
 const node = [process.execPath, "--import", "tsx"];
@@ -99,6 +106,9 @@ export const suites: readonly Suite[] = [
     prepare: async (log) => {
       requireRoot();
       await engine(log);
+      const { imageTools, libvirtTools, testCloudImage } = await import("./vm/harness.ts");
+      await ensurePackages([...libvirtTools, ...imageTools], log);
+      await testCloudImage(log);
     },
     steps: [{ mocha: ["tests/vm"] }],
   },

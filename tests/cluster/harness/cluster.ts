@@ -72,7 +72,7 @@ const apiPort = 6443;
 const startLimitMilliseconds = 120_000;
 const pollMilliseconds = 100;
 
-const packages = [
+export const clusterTools = [
   { tool: "etcd", package: "etcd-server" },
   { tool: "containerd", package: "containerd" },
   { tool: "runc", package: "runc" },
@@ -120,7 +120,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const names = namesOf(options.name);
   if (process.getuid?.() !== 0)
     throw new Error("A test cluster needs root: it makes network, mount and process namespaces.");
-  await ensurePackages(packages, log);
+  await ensurePackages(clusterTools, log);
   const programsFolder = await kubernetesPrograms(log);
   const image = await testImageArchive(log);
   await sweep(names);
