@@ -145,6 +145,14 @@ describe("The chart's key list", () => {
     assert.equal(new Set(decided).size, decided.length);
   });
 
+  // Where a container can't have SYS_RESOURCE, the agent starts only as privileged.
+  it("has what the agent's container may do", () => {
+    assert.deepEqual(freeValues({ securityContext: { privileged: true, priviledged: true } }), [
+      { written: "securityContext.privileged", path: "securityContext.privileged", value: true },
+      { written: "securityContext.priviledged", value: true },
+    ]);
+  });
+
   it("has no path inside another", () => {
     for (const path of chartKeys.keys()) {
       const parts = path.split(".");
