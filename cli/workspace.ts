@@ -12,8 +12,8 @@ import { ensureEngine } from "../offline/engine.ts";
 
 export const root = path.resolve(import.meta.dirname, "..");
 export const projectName = "datapath-lab";
-/** State, passphrase, runs and reports; git ignores it. */
-export const labFolder = path.join(root, ".lab");
+/** State, passphrase, runs and reports; git ignores it. A test has one of its own. */
+export const labFolder = path.resolve(process.env["DATAPATH_LAB_FOLDER"] ?? path.join(root, ".lab"));
 
 const stackFile = z.looseObject({ config: z.record(z.string(), z.unknown()).default({}) });
 

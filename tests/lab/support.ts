@@ -45,7 +45,7 @@ export const quickly = {
 /** A stack of its own, with its state in a folder of its own. */
 export class TestLab {
   public readonly stackName: string;
-  private readonly folder: string;
+  public readonly folder: string;
   private opened: OpenStack | undefined;
 
   private constructor(stackName: string, folder: string) {
