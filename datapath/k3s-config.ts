@@ -11,6 +11,8 @@ export interface K3sNode {
   readonly name: string;
   /** IPv4 address by which the nodes reach each other. */
   readonly address: string;
+  /** Address or name by which it is reached from elsewhere. */
+  readonly reachedBy: string;
   readonly role: K3sRole;
 }
 
@@ -53,7 +55,7 @@ export function k3sSettingsByOwner(node: K3sNode, input: K3sConfigInput): Readon
       "node-name": node.name,
       "node-ip": node.address,
       ...(node.role === "first-server" ? {} : { server: `https://${firstServerAddress}:${k3sApiPort}` }),
-      ...(isServer ? { "tls-san": [...new Set([node.address, node.name, ...k3s.tlsSans])] } : {}),
+      ...(isServer ? { "tls-san": [...new Set([node.address, node.reachedBy, node.name, ...k3s.tlsSans])] } : {}),
     },
     cluster: isServer
       ? {
@@ -118,12 +120,13 @@ export function k3sConfigText(settings: K3sSettings): string {
 
 /** The parts that machines play: the first ones are servers, all others agents. */
 export function k3sNodes(
-  machines: readonly { readonly name: string; readonly address: string }[],
+  machines: readonly Pick<K3sNode, "name" | "address" | "reachedBy">[],
   servers: number,
 ): K3sNode[] {
-  return machines.map(({ name, address }, index) => ({
+  return machines.map(({ name, address, reachedBy }, index) => ({
     name,
     address,
+    reachedBy,
     role: index === 0 ? "first-server" : index < servers ? "server" : "agent",
   }));
 }

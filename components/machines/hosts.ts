@@ -54,6 +54,7 @@ export class Hosts extends pulumi.ComponentResource {
     this.machines = connected.map(({ host, connection }) => ({
       name: host.name,
       address: host.nodeAddress ?? host.address,
+      reachedBy: host.address,
       connection,
       ready: preflight.check,
       incarnation: host.address,

@@ -1,10 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { createHash, randomUUID } from "node:crypto";
-import { closeSync, openSync, readSync, statSync } from "node:fs";
-import * as pulumi from "@pulumi/pulumi";
+import { randomUUID } from "node:crypto";
 import type { LibvirtLab } from "../../datapath/libvirt/lab.ts";
 import { marksOf } from "../../datapath/libvirt/xml.ts";
-import { expandHome } from "./private-key.ts";
 
 /** Which making of each part of a lab stands on a libvirt host. What does not stand has a new one, which makes the engine build it. */
 export interface Standing {
@@ -16,7 +13,6 @@ export interface Standing {
 }
 
 const answerLimitMilliseconds = 20_000;
-const readBytes = 8 * 1024 * 1024;
 
 /**
  * Looks what stands of a lab, since command resources never look at what they made. A machine stands where its domain is defined
@@ -67,29 +63,5 @@ export function standingOf(lab: LibvirtLab, uri: string): Standing {
   function marksOfResource(words: readonly string[]): Readonly<Record<string, string>> | undefined {
     const xml = virsh(words);
     return xml === undefined ? undefined : marksOf(xml, lab);
-  }
-}
-
-/**
- * An image file's size in bytes and SHA-256 checksum.
- * @throws a refusal where it can't be read
- */
-export function imageFile(file: string): { readonly bytes: number; readonly sha256: string } {
-  try {
-    const descriptor = openSync(expandHome(file), "r");
-    try {
-      const hash = createHash("sha256");
-      const buffer = Buffer.alloc(readBytes);
-      for (let read = -1; read !== 0;) {
-        read = readSync(descriptor, buffer, 0, buffer.length, null);
-        hash.update(buffer.subarray(0, read));
-      }
-      return { bytes: statSync(expandHome(file)).size, sha256: hash.digest("hex") };
-    } finally {
-      closeSync(descriptor);
-    }
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new pulumi.RunError(`machines.image.path: ${file} can't be read: ${reason}`);
   }
 }

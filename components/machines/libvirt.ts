@@ -17,8 +17,9 @@ import {
   probeName,
   type Accelerator,
 } from "../../datapath/libvirt/xml.ts";
+import { checksumOf } from "../local-file.ts";
 import { asPerson, scriptText } from "../scripts.ts";
-import { imageFile, standingOf } from "./libvirt-host.ts";
+import { standingOf } from "./libvirt-host.ts";
 import { connectionTo, type ConnectionArgs, type Endpoint, type Machine } from "./machine.ts";
 import { Preflight, type ReportedFacts } from "./preflight.ts";
 import { expandHome, ownPrivateKey, ownPublicKey } from "./private-key.ts";
@@ -241,7 +242,7 @@ export class Libvirt extends pulumi.ComponentResource {
           ...timeouts(config.bootLimitSeconds),
         },
       );
-      return { machine, connection, ready, boot, incarnation: marks.incarnation };
+      return { machine, connection, ready, domain, boot, incarnation: marks.incarnation };
     });
 
     const preflight = new Preflight(
@@ -259,10 +260,12 @@ export class Libvirt extends pulumi.ComponentResource {
       { parent: this, dependsOn: machines.map(({ ready }) => ready), deletedWith: pool },
     );
     this.facts = preflight.facts;
-    this.machines = machines.map(({ machine, connection, incarnation }) => ({
+    this.machines = machines.map(({ machine, connection, domain, incarnation }) => ({
       name: machine.name,
       address: machine.address,
+      reachedBy: machine.address,
       connection,
+      made: domain,
       ready: preflight.check,
       incarnation,
     }));
@@ -351,7 +354,7 @@ export class Libvirt extends pulumi.ComponentResource {
 
 function imageChecksum({ image }: LibvirtMachines): string {
   if (image.sha256 !== undefined) return image.sha256;
-  if (image.path !== undefined) return imageFile(image.path).sha256;
+  if (image.path !== undefined) return checksumOf(image.path, "machines.image.path");
   throw new Error("machines.image has no checksum, which the rules of the config don't let pass");
 }
 

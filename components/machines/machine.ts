@@ -9,8 +9,12 @@ export interface Machine {
   readonly name: string;
   /** The IPv4 address by which the nodes reach each other; known at preview. */
   readonly address: string;
+  /** The address or host name by which the machine is reached from here; behind a jump host, from that. */
+  readonly reachedBy: string;
   /** How commands on it are run, over SSH; its host key is pinned wherever it is known. */
   readonly connection: pulumi.Input<ConnectionArgs>;
+  /** The machine itself, where the lab makes it: goes only after what is on it. */
+  readonly made?: pulumi.Resource;
   /** Stands when the machine is up, its own set-up has ended and its preflight found no error. */
   readonly ready: pulumi.Resource;
   /** Changes when the machine was made anew: what was installed on it is gone then. */

@@ -26,9 +26,11 @@ const source = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("files").meta({ description: "The machines need no internet for K3s." }),
     binary: z.string().min(1).meta({ description: "K3s's binary, as a file of the machine that runs Pulumi." }),
-    images: z.string().min(1).optional().meta({
-      description: "The release's k3s-airgap-images archive (.tar, .tar.gz, .tar.zst), a file of the same machine.",
-    }),
+    images: z
+      .string()
+      .regex(/\.tar(\.gz|\.zst)?$/, "no archive of images: .tar, .tar.gz or .tar.zst")
+      .optional()
+      .meta({ description: "The release's k3s-airgap-images archive, a file of the same machine." }),
     sha256,
   }),
 ]);

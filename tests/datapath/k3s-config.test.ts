@@ -27,7 +27,11 @@ const golden = z.strictObject({
   nodes: z.record(z.string(), z.array(z.string())),
 });
 
-const machines = [1, 2, 3].map((number) => ({ name: `node-${number}`, address: `192.0.2.1${number}` }));
+const machines = [1, 2, 3].map((number) => ({
+  name: `node-${number}`,
+  address: `192.0.2.1${number}`,
+  reachedBy: `198.51.100.${number}`,
+}));
 
 function textsOf(written: unknown): Record<string, string[]> {
   const { datapath, cluster, k3s } = labConfig.parse(written);

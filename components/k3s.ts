@@ -1,0 +1,291 @@
+import * as command from "@pulumi/command";
+import * as kubernetes from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { RandomPassword } from "@pulumi/random";
+import type { Cluster } from "../datapath/config/cluster.ts";
+import type { Datapath } from "../datapath/config/datapath.ts";
+import type { K3sConfig } from "../datapath/config/k3s.ts";
+import { k3sConfigText, k3sNodes, k3sSettings, type K3sNode } from "../datapath/k3s-config.ts";
+import { labKubeconfig } from "../datapath/k3s-kubeconfig.ts";
+import { checksumOf } from "./local-file.ts";
+import { expandHome } from "./machines/private-key.ts";
+import { refusal } from "./stack-config.ts";
+import type { Machine } from "./machines/machine.ts";
+import { remoteCommand, remoteJobs, type RemoteJobs, type RemoteVariables } from "./remote-job.ts";
+
+export interface K3sArgs {
+  /** The first is the first server. */
+  readonly machines: readonly Machine[];
+  /** What K3s leaves to Cilium follows from it. */
+  readonly datapath: Datapath;
+  readonly cluster: Cluster;
+  readonly k3s: K3sConfig;
+  /** Whether the machines go with the lab: nothing is taken off them then. */
+  readonly ownsMachines: boolean;
+}
+
+const tokenLength = 48;
+/** Beyond the limits that the scripts keep themselves: they say more than the engine would. */
+const marginSeconds = 180;
+
+/** A machine with the part that it plays. */
+interface Member {
+  readonly machine: Machine;
+  readonly node: K3sNode;
+}
+
+/** What is done on a machine, and when. */
+interface Work {
+  readonly jobs: RemoteJobs;
+  readonly variables: RemoteVariables;
+  /** One more variable, which neither state nor diff shows. */
+  readonly secret?: { readonly name: string; readonly value: pulumi.Output<string> };
+  /** What is printed is a secret, and not shown. */
+  readonly printsSecret?: boolean;
+  readonly limitSeconds: number;
+  readonly dependsOn: readonly pulumi.Resource[];
+  readonly deletedWith?: pulumi.Resource;
+}
+
+/**
+ * The machines as one K3s cluster without a CNI: nodes are registered and not Ready until somebody brings one. Servers start one
+ * after another, agents side by side; another release goes from node to node.
+ */
+export class K3s extends pulumi.ComponentResource {
+  /** Text, secret: cluster and context are PROJECT-STACK. */
+  public readonly kubeconfig: pulumi.Output<string>;
+  public readonly context: string;
+  /** Of the cluster; stands at preview too, when there is no cluster yet. */
+  public readonly provider: kubernetes.Provider;
+  /** Stands when every node is registered. */
+  public readonly ready: pulumi.Resource;
+  readonly #members: readonly Member[];
+  readonly #first: Member;
+  readonly #nodeLimitSeconds: number;
+
+  constructor(name: string, args: K3sArgs, opts?: pulumi.ComponentResourceOptions) {
+    const { machines, k3s } = args;
+    const nodes = k3sNodes(machines, k3s.servers);
+    super(
+      "datapath-lab:index:K3s",
+      name,
+      { version: k3s.version, nodes: Object.fromEntries(nodes.map((node) => [node.name, node.role])) },
+      opts,
+    );
+    const members = nodes.map((node, index) => ({ node, machine: elementAt(machines, index) }));
+    const [first, ...others] = members;
+    if (first === undefined) throw new Error("a cluster needs a machine");
+    this.#members = members;
+    this.#first = first;
+    this.#nodeLimitSeconds = k3s.nodeLimitSeconds;
+    this.context = `${pulumi.getProject()}-${pulumi.getStack()}`;
+
+    const token = new RandomPassword(`${name}-token`, { length: tokenLength, special: false }, { parent: this });
+    const brought = this.#bringBinaries(args);
+    /** Gives a node the release that is asked for, where another one runs. */
+    const upgrade = ({ node, machine }: Member, after: readonly pulumi.Resource[]): pulumi.Resource =>
+      this.#run(`${node.name}-upgrade`, machine, {
+        jobs: { up: ["k3s/upgrade"] },
+        variables: { LAB_ROLE: node.role, LAB_VERSION: k3s.version, LAB_LIMIT_SECONDS: `${k3s.startLimitSeconds}` },
+        limitSeconds: 4 * k3s.startLimitSeconds,
+        dependsOn: after,
+      });
+    const configure = ({ node, machine }: Member, after: readonly pulumi.Resource[]): pulumi.Resource =>
+      this.#run(`${node.name}-k3s`, machine, {
+        jobs: { up: ["k3s/configure"] },
+        variables: {
+          LAB_ROLE: node.role,
+          LAB_VERSION: k3s.version,
+          LAB_CONFIG: k3sConfigText(k3sSettings(node, { ...args, firstServerAddress: first.node.address })),
+          LAB_CLUSTER: first.machine.incarnation,
+          LAB_LIMIT_SECONDS: `${k3s.startLimitSeconds}`,
+        },
+        secret: { name: "LAB_TOKEN", value: token.result },
+        limitSeconds: 4 * k3s.startLimitSeconds,
+        dependsOn: after,
+      });
+
+    // No node changes before all of them have what they change to.
+    const server = configure(first, [upgrade(first, brought)]);
+    const forgotten = this.#run("known-nodes", first.machine, {
+      jobs: { up: ["k3s/forget-nodes"] },
+      variables: { LAB_NODES: members.map(({ node, machine }) => `${node.name} ${machine.incarnation}`).join("\n") },
+      limitSeconds: 60 * members.length,
+      dependsOn: [server],
+    });
+    const configured = new Map<Member, pulumi.Resource>([[first, server]]);
+    let last: readonly pulumi.Resource[] = [forgotten];
+    for (const member of others.filter(({ node }) => node.role === "server")) {
+      const made = configure(member, [upgrade(member, last)]);
+      configured.set(member, made);
+      last = [made];
+    }
+    const agents = others.filter(({ node }) => node.role === "agent");
+    for (const member of agents) last = [upgrade(member, last)];
+    for (const member of agents) configured.set(member, configure(member, last));
+
+    const registered = members.map(({ node, machine }) =>
+      this.#run(`${node.name}-member`, first.machine, {
+        jobs: { up: ["k3s/wait-for-nodes"], down: ["k3s/remove-node"] },
+        variables: {
+          LAB_NODES: node.name,
+          LAB_GONE: node.name,
+          LAB_CONDITION: "registered",
+          LAB_MAKING: machine.incarnation,
+          LAB_LIMIT_SECONDS: `${k3s.nodeLimitSeconds}`,
+          LAB_DRAIN_LIMIT_SECONDS: `${k3s.drainLimitSeconds}`,
+        },
+        limitSeconds: Math.max(k3s.nodeLimitSeconds, k3s.drainLimitSeconds),
+        dependsOn: [...configured.values(), ...(machine.made === undefined ? [] : [machine.made])],
+        // Where the whole cluster goes, no node has to leave it.
+        deletedWith: server,
+      }),
+    );
+    const kubeconfig = this.#run("kubeconfig", first.machine, {
+      jobs: { up: ["k3s/print-kubeconfig"] },
+      variables: { LAB_CLUSTER: first.machine.incarnation },
+      limitSeconds: 60,
+      dependsOn: registered,
+      printsSecret: true,
+    });
+    this.ready = kubeconfig;
+    this.kubeconfig = pulumi
+      .secret(kubeconfig.stdout)
+      .apply((text) => labKubeconfig(text, first.node.reachedBy, this.context));
+    this.provider = new kubernetes.Provider(
+      `${name}-api`,
+      {
+        kubeconfig: this.kubeconfig,
+        // Another address or another certificate is no other cluster.
+        clusterIdentifier: `${pulumi.getProject()}/${pulumi.getStack()}`,
+      },
+      { parent: this },
+    );
+    this.registerOutputs({ kubeconfig: this.kubeconfig });
+  }
+
+  /**
+   * Waits until all nodes are Ready, which they are not before a CNI runs on them.
+   * @param after what has to stand before: the CNI
+   */
+  waitUntilReady(name: string, after: readonly pulumi.Resource[]): pulumi.Resource {
+    return this.#run(name, this.#first.machine, {
+      jobs: { up: ["k3s/wait-for-nodes"] },
+      variables: {
+        LAB_NODES: this.#members.map(({ node }) => node.name).join(" "),
+        LAB_CONDITION: "Ready",
+        LAB_LIMIT_SECONDS: `${this.#nodeLimitSeconds}`,
+      },
+      limitSeconds: this.#nodeLimitSeconds,
+      dependsOn: [this.ready, ...after],
+    });
+  }
+
+  /** Looks what is on each machine already, and brings K3s there; nothing runs of it yet. */
+  #bringBinaries({ machines, datapath, k3s, ownsMachines }: K3sArgs): pulumi.Resource[] {
+    const { source, version } = k3s;
+    const files = source.kind === "files" ? this.#localFiles(source) : [];
+    return machines.map((machine) => {
+      const copies = files.map(
+        ({ kind, path, name }) =>
+          new command.remote.CopyToRemote(
+            `${machine.name}-${kind}`,
+            {
+              connection: machine.connection,
+              source: new pulumi.asset.FileAsset(path),
+              remotePath: name,
+              triggers: [machine.incarnation],
+            },
+            { parent: this, dependsOn: machine.ready },
+          ),
+      );
+      const nameOf = (kind: CopiedFile["kind"]): string => files.find((file) => file.kind === kind)?.name ?? "";
+      return this.#run(`${machine.name}-install`, machine, {
+        jobs: {
+          up: ["k3s/check-leftovers", "k3s/bring-binary"],
+          ...(ownsMachines ? {} : { down: ["k3s/uninstall"] }),
+        },
+        variables: {
+          LAB_ID: `${pulumi.getProject()}/${pulumi.getStack()}`,
+          LAB_CLEAN: `${k3s.clean}`,
+          LAB_POD_CIDR: datapath.ipam.clusterPoolIPv4PodCIDR,
+          LAB_VERSION: version,
+          LAB_SHA256: source.sha256 ?? files.find(({ kind }) => kind === "binary")?.sha256 ?? "",
+          LAB_URLS: source.kind === "releases" ? source.urls.join("\n") : "",
+          LAB_FILE: nameOf("binary"),
+          LAB_IMAGES: nameOf("images"),
+          LAB_IMAGES_SHA256: files.find(({ kind }) => kind === "images")?.sha256 ?? "",
+          LAB_LIMIT_SECONDS: `${k3s.downloadLimitSeconds}`,
+        },
+        limitSeconds: k3s.downloadLimitSeconds,
+        dependsOn: [machine.ready, ...copies],
+      });
+    });
+  }
+
+  /** What is copied to every machine. Throws a refusal where a file can't be read, or is not the one that was pinned. */
+  #localFiles({ binary, images, sha256 }: Extract<K3sConfig["source"], { kind: "files" }>): CopiedFile[] {
+    const found = checksumOf(binary, "k3s.source.binary");
+    if (sha256 !== undefined && sha256 !== found) {
+      throw refusal(
+        new Error(`k3s.source.binary: ${binary} has sha256 ${found}, and k3s.source.sha256 asks for ${sha256}.`),
+      );
+    }
+    const copied: CopiedFile[] = [
+      { kind: "binary", path: expandHome(binary), name: "datapath-lab-k3s-binary", sha256: found },
+    ];
+    if (images !== undefined) {
+      const ending = /\.tar(\.gz|\.zst)?$/.exec(images)?.[0] ?? "";
+      copied.push({
+        kind: "images",
+        path: expandHome(images),
+        name: `datapath-lab-k3s-images${ending}`,
+        sha256: checksumOf(images, "k3s.source.images"),
+      });
+    }
+    return copied;
+  }
+
+  #run(name: string, machine: Machine, work: Work): command.remote.Command {
+    const { jobs, secret, limitSeconds } = work;
+    const variables = { LAB_NODE: machine.name, LAB_INCARNATION: machine.incarnation, ...work.variables };
+    const text = (more: RemoteVariables): string => remoteJobs(jobs, { ...variables, ...more });
+    const limit = `${limitSeconds + marginSeconds}s`;
+    return new command.remote.Command(
+      name,
+      {
+        connection: machine.connection,
+        create: remoteCommand("up"),
+        ...(jobs.down === undefined ? {} : { delete: remoteCommand("down") }),
+        stdin:
+          secret === undefined
+            ? text({})
+            : pulumi.secret(secret.value).apply((value) => text({ [secret.name]: value })),
+        ...(work.printsSecret === true ? { logging: command.remote.Logging.None } : {}),
+        addPreviousOutputInEnv: false,
+      },
+      {
+        parent: this,
+        dependsOn: [...work.dependsOn],
+        hideDiffs: ["stdin"],
+        customTimeouts: { create: limit, update: limit, delete: limit },
+        ...(work.deletedWith === undefined ? {} : { deletedWith: work.deletedWith }),
+        ...(work.printsSecret === true ? { additionalSecretOutputs: ["stdout"] } : {}),
+      },
+    );
+  }
+}
+
+/** A file of the machine that runs Pulumi, and its name in the login user's home folder on the others. */
+interface CopiedFile {
+  readonly kind: "binary" | "images";
+  readonly path: string;
+  readonly name: string;
+  readonly sha256: string;
+}
+
+function elementAt<Value>(values: readonly Value[], index: number): Value {
+  const value = values[index];
+  if (value === undefined) throw new RangeError(`there is no element ${index}`);
+  return value;
+}
