@@ -8,6 +8,7 @@ import { kernelSettings } from "../datapath/kernel-settings.ts";
 import { bridgeAddress, labNodes } from "../datapath/nodes.ts";
 import { datapathTitle, planFor, tunnelProtocol, type NodePlan } from "../datapath/plan.ts";
 import type { Run } from "../datapath/run.ts";
+import { settingsOf } from "../verification/spec.ts";
 import { missingLinkKind } from "./machines/namespace-host.ts";
 import { Namespaces } from "./machines/namespaces.ts";
 import { NodeDatapath } from "./node-datapath.ts";
@@ -83,7 +84,6 @@ export class EmbeddedLab extends pulumi.ComponentResource {
       pod: { namespace: pod.namespace, address: pod.address },
       ...(secondPod === undefined ? {} : { secondPod: { namespace: secondPod.namespace, address: secondPod.address } }),
     }));
-    const { runsFolder, occasion, ...settings } = verification;
     this.verification = new Verification(
       "verification",
       {
@@ -94,11 +94,11 @@ export class EmbeddedLab extends pulumi.ComponentResource {
           nodes: [...this.nodes],
           plan: [...this.plan],
           features: features(config),
-          settings,
-          runsFolder,
+          settings: settingsOf(verification),
+          runsFolder: verification.runsFolder,
         },
         title,
-        occasion,
+        occasion: verification.occasion,
         incarnations: Object.fromEntries(made.nodes.map(({ node, incarnation }) => [node.name, incarnation])),
       },
       { parent: this, dependsOn: applied },

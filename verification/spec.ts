@@ -1,5 +1,25 @@
 import { z } from "zod";
+import type { Verification } from "../datapath/config/verification.ts";
 import type { NodePlan } from "../datapath/plan.ts";
+
+/** How much is measured, and whether a contradiction ends in failure. */
+export const verificationSettings = z.strictObject({
+  samples: z.int(),
+  durationSeconds: z.int(),
+  streams: z.array(z.int()).min(1),
+  warmUpSeconds: z.int(),
+  udpMegabitsPerSecond: z.int().meta({ description: "0: no UDP samples." }),
+  latencyUnderLoad: z.boolean(),
+  sameNode: z.boolean(),
+  enforce: z.boolean(),
+});
+
+export type VerificationSettings = z.infer<typeof verificationSettings>;
+
+/** Of the config's section, what the program that verifies is told. */
+export function settingsOf(section: Verification): VerificationSettings {
+  return z.object(verificationSettings.shape).parse(section);
+}
 
 /** What the verification program is given on standard input. Everything in it is known at preview. */
 export const verificationSpec = z.strictObject({
@@ -25,16 +45,7 @@ export const verificationSpec = z.strictObject({
       z.object({ name: z.string(), requested: z.string(), effective: z.string(), reason: z.string().exactOptional() }),
     )
     .meta({ description: "What was asked for, feature by feature, and what will be in effect on such machines." }),
-  settings: z.strictObject({
-    samples: z.int(),
-    durationSeconds: z.int(),
-    streams: z.array(z.int()).min(1),
-    warmUpSeconds: z.int(),
-    udpMegabitsPerSecond: z.int().meta({ description: "0: no UDP samples." }),
-    latencyUnderLoad: z.boolean(),
-    sameNode: z.boolean(),
-    enforce: z.boolean(),
-  }),
+  settings: verificationSettings,
   runsFolder: z.string().meta({ description: "Where the run is kept, relative to the working directory." }),
 });
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { images } from "./images.ts";
 
 /** How much is measured, and what follows from a contradiction. */
 export const verification = z.strictObject({
@@ -43,6 +44,7 @@ export const verification = z.strictObject({
     .string()
     .default("")
     .meta({ description: "Any text. A changed one makes the next up prove and measure again." }),
+  images: images.prefault({}).meta({ description: "Images of the pods that prove and measure, on clusters." }),
   enforce: z.boolean().default(true).meta({ description: "Fail the update when the evidence contradicts the plan." }),
 });
 
