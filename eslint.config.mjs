@@ -17,4 +17,20 @@ export default tseslint.config(
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
     },
   },
+  {
+    // Pure functions: what they are given is all they know. What they may import stands in cli/rooms.ts.
+    files: ["datapath/**/*.ts"],
+    rules: {
+      "no-restricted-globals": ["error", "process", "console", "fetch", "performance", "setTimeout", "setInterval"],
+      "no-restricted-properties": [
+        "error",
+        { object: "Date", property: "now" },
+        { object: "Math", property: "random" },
+      ],
+      "no-restricted-syntax": [
+        "error",
+        { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: "no clock" },
+      ],
+    },
+  },
 );

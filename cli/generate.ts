@@ -8,6 +8,7 @@ import { parseDocument } from "yaml";
 import { datapathsPage } from "../datapath/documentation.ts";
 import { runJsonSchema } from "../datapath/run-schema.ts";
 import { projectConfig, stackConfigSchema } from "../datapath/schema.ts";
+import { projectReferences, roomsDiagram, roomsTable } from "./rooms.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
 const projectName = "datapath-lab";
@@ -22,7 +23,20 @@ function json(value: unknown): string {
   return JSON.stringify(value, undefined, 2);
 }
 
+/** Markdown with what stands between a mark and its counterpart replaced: `<!-- generated: NAME -->` and `<!-- end: NAME -->`. */
+function between(present: string, name: string, content: string): string {
+  const [begin, end] = [`<!-- generated: ${name} -->`, `<!-- end: ${name} -->`];
+  const [from, to] = [present.indexOf(begin), present.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`the marks ${begin} and ${end} are missing`);
+  return `${present.slice(0, from + begin.length)}\n\n${content}\n\n${present.slice(to)}`;
+}
+
 const generated: readonly Generated[] = [
+  {
+    file: "docs/architecture.md",
+    content: (present) =>
+      between(between(present, "table", roomsTable()), "diagram", roomsDiagram(projectReferences(root))),
+  },
   { file: "docs/datapaths.md", content: () => datapathsPage(projectName) },
   { file: "schema/stack-config.schema.json", content: () => json(stackConfigSchema(projectName)) },
   { file: "schema/run.schema.json", content: () => json(runJsonSchema()) },

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { allConfig } from "@pulumi/pulumi/runtime/index.js";
 import { kubeconfigKey } from "../datapath/config/existing-cluster.ts";
-import { checkLabConfig } from "../datapath/config/index.ts";
+import { checkLabConfig, type LabConfig, type LabConfigInput } from "../datapath/config/index.ts";
 import { ConfigError, formatFindings } from "../datapath/findings.ts";
 import type { DatapathLabArgs } from "./lab.ts";
 
@@ -18,13 +18,25 @@ export function refusal(error: Error): pulumi.RunError {
  * @throws a refusal with every error at once
  */
 export function labOfStack(project: string): DatapathLabArgs {
-  const raw = readStackConfig(project);
+  const config = checkedLab(readStackConfig(project), project);
+  const kubeconfig = new pulumi.Config(project).getSecret(kubeconfigKey);
+  return { ...config, ...(kubeconfig === undefined ? {} : { kubeconfig }) };
+}
+
+/**
+ * A lab's config as another program writes it, with all defaults filled in. Warnings are printed with the preview.
+ * @throws a refusal with every error at once
+ */
+export function labArgs(config: LabConfigInput): DatapathLabArgs {
+  return checkedLab(config, pulumi.getProject());
+}
+
+function checkedLab(raw: unknown, project: string): LabConfig {
   const { config, findings } = checkLabConfig(raw);
   if (config === undefined) throw refusal(new ConfigError(findings, project));
   const warnings = findings.filter(({ severity }) => severity === "warning");
   if (warnings.length > 0) void pulumi.log.warn(formatFindings(warnings, project));
-  const kubeconfig = new pulumi.Config(project).getSecret(kubeconfigKey);
-  return { ...config, ...(kubeconfig === undefined ? {} : { kubeconfig }) };
+  return config;
 }
 
 /**

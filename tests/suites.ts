@@ -63,7 +63,7 @@ export const suites: readonly Suite[] = [
     about: "pure functions, components under mocks",
     steps: [
       { mocha: ["tests/datapath"] },
-      { mocha: ["tests/verification", "tests/cli"] },
+      { mocha: ["tests/verification", "tests/cli", "tests/docs"] },
       { mocha: ["tests/machines"] },
       { mocha: ["tests/components"] },
       { mocha: ["tests/offline"] },

@@ -1,12 +1,12 @@
 import { ConfigError, type Finding } from "../findings.ts";
 import { findingsOf } from "../rules/rule.ts";
 import { rules } from "../rules/index.ts";
-import { labConfig, type LabConfig } from "./lab.ts";
+import { labConfig, type LabConfig, type LabConfigInput } from "./lab.ts";
 import { plainValue } from "./plain.ts";
 import { readShape } from "./shape.ts";
 import { untainted } from "./untainted.ts";
 
-export { labConfig, type LabConfig };
+export { labConfig, type LabConfig, type LabConfigInput };
 
 /** What a config says, and what is wrong with it; `config` is absent where an error keeps it from being used. */
 export interface CheckedConfig {

@@ -18,3 +18,6 @@ export const labConfig = z.strictObject({
 });
 
 export type LabConfig = z.infer<typeof labConfig>;
+
+/** The same as people write it: what has a default may be left out. */
+export type LabConfigInput = z.input<typeof labConfig>;
