@@ -38,7 +38,13 @@ export const rooms: readonly Room[] = [
   {
     folder: "components/machines",
     about: "One file a kind of machine: namespaces, libvirt, hosts.",
-    mayImport: ["components/scripts.ts", "components/stack-config.ts", "datapath", "verification"],
+    mayImport: [
+      "components/local-file.ts",
+      "components/scripts.ts",
+      "components/stack-config.ts",
+      "datapath",
+      "verification",
+    ],
     withoutPackages: ["@pulumi/kubernetes", "@kubernetes/client-node"],
     never: "anything of K3s or Cilium",
   },

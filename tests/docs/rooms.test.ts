@@ -44,7 +44,7 @@ describe("rooms", () => {
     ],
     ["report/a.ts", 'import type { X } from "../cli/report.ts";', /imports cli\/report.ts: report may import datapath/],
     ["components/machines/a.ts", 'import * as k from "@pulumi/kubernetes";', /components\/machines must not/],
-    ["components/machines/a.ts", 'import { Cilium } from "../cilium.ts";', /may import components\/scripts.ts/],
+    ["components/machines/a.ts", 'import { Cilium } from "../cilium.ts";', /may import components\/local-file.ts/],
     ["components/a.ts", 'import { commands } from "../cli/commands.ts";', /components may import/],
     ["index.ts", 'import { planFor } from "./datapath/plan.ts";', /index.ts may import components/],
   ] as const;
