@@ -276,6 +276,8 @@ const compare: Command = async (call) => {
   const datapaths = (call.datapaths ?? "vxlan,native").split(",");
   if (new Set(datapaths).size < 2) throw new Error("A comparison needs two datapaths: --datapaths vxlan,native");
   const { rounds, signal, log } = call;
+  // Ctrl-C ends what compiles modules as well: what is needed after it has to be there before.
+  await import("./report.ts");
   const committed = await readStackConfig(call.stack);
   const taken = await takeTurns(await switchedLab(call, committed), { datapaths, rounds, signal, log });
   const runs = taken.flatMap((turn) => ("run" in turn ? [turn.run] : []));

@@ -41,6 +41,7 @@ export function duration(seconds: number): string {
 
 /** Programs of this project print their progress with the seconds since they began in front (verification/program.ts). */
 const ownLine = /^\[ *[\d.]+ s\] (?<text>.*)$/;
+const ownLines = /^\[ *[\d.]+ s\] .*\n/gm;
 const measuringLine = /^measuring: (?<samples>\d+) samples of (?<seconds>\d+) s$/;
 const sampleLine = /^sample (?<done>\d+) of (?<samples>\d+): (?<text>.*)$/;
 const bars = 20;
@@ -119,7 +120,9 @@ export class LiveView {
   }
 
   #diagnose({ severity, message, urn, ephemeral }: NonNullable<EngineEvent["diagnosticEvent"]>): void {
-    const text = message.replaceAll(/<\{%[^%]*%\}>/g, "").trim();
+    const plain = message.replaceAll(/<\{%[^%]*%\}>/g, "").trim();
+    // A failed command's error repeats all that the command said.
+    const text = severity === "error" ? plain.replaceAll(ownLines, "") : plain;
     // The SDK's debugging lines are events too; the type does not know them.
     if (text === "" || !shownSeverities.includes(severity)) return;
     if (severity === "error" || severity === "warning") {

@@ -6,7 +6,7 @@ import type { Run } from "../datapath/run.ts";
 import { reportHtml } from "../report/html.ts";
 import { reportMarkdown } from "../report/markdown.ts";
 import { readRun, readRuns, type KeptRun } from "../report/run-file.ts";
-import { comparisonText, summary } from "../report/terminal.ts";
+import { comparisonText, summary, verdictText } from "../report/terminal.ts";
 
 /** What to report on, and where to. */
 export interface ReportOptions {
@@ -45,7 +45,7 @@ export async function report(options: ReportOptions): Promise<string> {
   print(
     options.json ? `${JSON.stringify(jsonOf(outcomes, page, kept), undefined, 2)}\n` : textOf(kept, outcomes, options),
   );
-  log(`Report: ${page} (and report.md beside it, for a pull request)`);
+  log(`Report: ${asSeenFromHere(page)} (and report.md beside it, for a pull request)`);
   return page;
 }
 
@@ -60,11 +60,19 @@ export function newestOfEachDatapath(newestFirst: readonly KeptRun[]): KeptRun[]
   return [...newest.values()].toReversed();
 }
 
+/** A single run at length; of several their verdicts and what may be said of them, the rest stands in the page. */
 function textOf(kept: readonly KeptRun[], outcomes: readonly Outcome[], { colour, columns }: ReportOptions): string {
+  const show = kept.length === 1 ? summary : verdictText;
   return [
-    ...kept.map(({ run, file }) => summary(run, { colour, columns, file })),
+    kept.map(({ run, file }) => show(run, { colour, columns, file: asSeenFromHere(file) })).join(""),
     ...outcomes.map((outcome) => comparisonText(outcome, { colour, columns })),
   ].join("\n");
+}
+
+/** A file below the working folder by its way from there, any other as it is. */
+function asSeenFromHere(file: string): string {
+  const relative = path.relative(process.cwd(), file);
+  return relative.startsWith("..") ? file : relative;
 }
 
 function jsonOf(outcomes: readonly Outcome[], page: string, kept: readonly KeptRun[]): unknown {

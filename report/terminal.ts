@@ -37,16 +37,29 @@ const verdictStyle: Readonly<Record<Verdict, Style>> = {
   incomplete: ["bold", "yellow"],
 };
 
+const painter =
+  ({ colour }: TerminalOptions): Paint =>
+  (style, text) =>
+    colour ? styleText(style, text, { validateStream: false }) : text;
+
+/** A run among others: its verdict, which checks speak against it, and where it is kept. */
+export function verdictText(run: Run, options: TerminalOptions): string {
+  const paint = painter(options);
+  const kept = options.file === undefined ? [] : [paint("dim", `  ${options.file}`)];
+  return `${[verdictLine(run, paint), ...kept, ...checkLines(run, options.columns, paint)].join("\n")}\n`;
+}
+
+function verdictLine(run: Run, paint: Paint): string {
+  return `${paint(verdictStyle[run.verdict], run.verdict.toUpperCase())}  ${datapathTitle(run)}: ${verdictSentence(run)}`;
+}
+
 /** A run's outcome for a person at a terminal: verdict, what differs from what was asked for, and the numbers. */
 export function summary(run: Run, options: TerminalOptions): string {
   const { columns, file } = options;
-  const paint: Paint = (style, text) => (options.colour ? styleText(style, text, { validateStream: false }) : text);
+  const paint = painter(options);
   const heading = (text: string): string => paint("bold", text);
   const sections = [
-    [
-      `${paint(verdictStyle[run.verdict], run.verdict.toUpperCase())}  ${datapathTitle(run)}: ${verdictSentence(run)}`,
-      ...wrap(labTitle(run), columns).map((line) => paint("dim", line)),
-    ],
+    [verdictLine(run, paint), ...wrap(labTitle(run), columns).map((line) => paint("dim", line))],
     checkLines(run, columns, paint),
     section(heading("Requested and in effect"), featureLines(run, columns, paint)),
     section(
@@ -71,7 +84,7 @@ export function summary(run: Run, options: TerminalOptions): string {
 
 /** What two datapaths' runs allow to say, for a person at a terminal. */
 export function comparisonText(comparison: Outcome, options: TerminalOptions): string {
-  const paint: Paint = (style, text) => (options.colour ? styleText(style, text, { validateStream: false }) : text);
+  const paint = painter(options);
   const bullets = (texts: readonly string[]): string[] =>
     texts.flatMap((text) => wrap(text, options.columns - 2).map((line, at) => `${at === 0 ? "- " : "  "}${line}`));
   if ("refused" in comparison) {

@@ -87,8 +87,9 @@ describe("the live view", () => {
     const { view, kept } = terminal();
     assert.equal(view.hasShownError, false);
     view.event(said("<{%reset%}>no Hubble<{%reset%}>\n", "warning"));
-    view.event(said("CONTRADICTED: 2 of 39 checks", "error"));
-    view.event(said("CONTRADICTED: 2 of 39 checks", "error"));
+    const printed = "[  0.0 s] reading links\n[  2.1 s] 39 checks: contradicted\nCONTRADICTED: 2 of 39 checks";
+    view.event(said(printed, "error"));
+    view.event(said(printed, "error"));
     view.event(said("Registering resource", "debug" as Severity));
     assert.equal(view.hasShownError, true);
     assert.deepEqual(kept(), [

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { stripVTControlCharacters } from "node:util";
 import { compareRuns } from "../../datapath/comparison.ts";
-import { comparisonText, summary } from "../../report/terminal.ts";
+import { comparisonText, summary, verdictText } from "../../report/terminal.ts";
 import { contradictedRun, madeRun, withFailedSample } from "../made-runs.ts";
 
 const plain = { colour: false, columns: 120 };
@@ -65,6 +65,18 @@ describe("summary", () => {
     const coloured = summary(contradictedRun(), { ...plain, colour: true });
     assert.ok(coloured.includes("\u001b[31m"));
     assert.equal(stripVTControlCharacters(coloured), summary(contradictedRun(), plain));
+  });
+});
+
+describe("verdictText", () => {
+  it("is a run's verdict and what speaks against it, without its numbers", () => {
+    assert.equal(
+      verdictText(madeRun(), { ...plain, file: "vxlan.json" }),
+      "CONFIRMED  VXLAN over UDP 8472: all 33 checks on 3 nodes hold\n  vxlan.json\n",
+    );
+    const wrong = verdictText(contradictedRun(), plain);
+    assert.match(wrong, /^CONTRADICTED {2}Native routing: 3 of \d+ checks[\s\S]*✗ node-2: route to 10\.42\.0\.0\/24/);
+    assert.doesNotMatch(wrong, /Gbit/);
   });
 });
 
