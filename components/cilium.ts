@@ -2,12 +2,14 @@ import { createHash } from "node:crypto";
 import * as command from "@pulumi/command";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { agentImage } from "../datapath/agent-image.ts";
 import type { Cilium as CiliumConfig } from "../datapath/config/cilium.ts";
 import type { Datapath } from "../datapath/config/datapath.ts";
 import { helmValues } from "../datapath/helm-values.ts";
 import { datapathTitle } from "../datapath/plan.ts";
-import { preparedRelease } from "../verification/rollout/release.ts";
+import { prepareInstall, prepareUpgrade } from "../verification/rollout/release.ts";
 import { rolloutResult, type RolloutResult, type RolloutSpec } from "../verification/rollout/spec.ts";
+import type { ClusterAddress } from "../verification/client-config.ts";
 import { nodeAsPerson } from "./scripts.ts";
 
 export interface CiliumArgs {
@@ -61,13 +63,19 @@ export class Cilium extends pulumi.ComponentResource {
     if (cilium.manage) {
       const { repository, version, archive } = cilium.chart;
       const kubeconfig = pulumi.output(args.kubeconfig);
-      const prepare = async (): Promise<void> => {
-        const text = await new Promise<string>((resolve) => {
+      const { adopt, releaseTimeoutSeconds, rolloutTimeoutSeconds } = cilium;
+      const cluster = async (): Promise<ClusterAddress & { log: (line: string) => void }> => ({
+        kubeconfig: await new Promise<string>((resolve) => {
           kubeconfig.apply(resolve);
-        });
-        const lines = await preparedRelease({ kubeconfig: text, context: args.context, adopt: cilium.adopt });
-        for (const line of lines) void pulumi.log.info(line, this);
-      };
+        }),
+        context: args.context,
+        log: (line) => void pulumi.log.info(line, this),
+      });
+      const clean = replace ? { image: agentImage(values), limitSeconds: rolloutTimeoutSeconds } : undefined;
+      const beforeCreate = async (): Promise<void> =>
+        prepareInstall({ ...(await cluster()), adopt, ...(clean === undefined ? {} : { clean }) });
+      const beforeUpdate = async (): Promise<void> =>
+        prepareUpgrade({ ...(await cluster()), limitSeconds: releaseTimeoutSeconds + rolloutTimeoutSeconds });
       this.release = new kubernetes.helm.v3.Release(
         `${name}-release`,
         {
@@ -77,22 +85,24 @@ export class Cilium extends pulumi.ComponentResource {
             ? { chart: "cilium", version, repositoryOpts: { repo: repository } }
             : { chart: archive }),
           values,
-          timeout: cilium.releaseTimeoutSeconds,
+          timeout: releaseTimeoutSeconds,
           // Helm would wait in silence for agents that can't start; the roll-out below says which and why.
-          skipAwait: !replace,
+          skipAwait: true,
         },
         {
           parent: this,
-          hooks: { beforeCreate: [prepare], beforeUpdate: [prepare] },
+          hooks: { beforeCreate: [beforeCreate], beforeUpdate: [beforeUpdate] },
           ...(replace ? { replaceOnChanges: ["values"], deleteBeforeReplace: true } : {}),
         },
       );
     }
     const spec: Omit<RolloutSpec, "kubeconfig"> = {
       ...(args.context === undefined ? {} : { context: args.context }),
-      restartPods: cilium.restartPods,
+      // What hung on a Cilium that was uninstalled has no network.
+      restartPods: replace ? "all" : cilium.restartPods,
       limitSeconds: cilium.rolloutTimeoutSeconds,
       definitions: [...definitions],
+      replaced: replace,
     };
     const wait = new command.local.Command(
       `${name}-rollout`,

@@ -143,6 +143,31 @@ export const agent = z.strictObject({
 });
 export type Agent = z.infer<typeof agent>;
 
+/** A change of mode, as two pods on two nodes saw it that pinged each other all the while. */
+export const modeChange = z.strictObject({
+  from: z.string(),
+  to: z.string(),
+  outageMilliseconds: z.number().nonnegative().meta({ description: "The longer of both directions." }),
+  intervalMilliseconds: z
+    .number()
+    .positive()
+    .optional()
+    .meta({ description: "Between two pings: what an outage is known to within." }),
+  directions: z
+    .array(
+      z.strictObject({
+        from: z.string().meta({ description: "The pinging pod's node." }),
+        to: z.string().meta({ description: "The answering pod's node." }),
+        sent: z.int().nonnegative(),
+        received: z.int().nonnegative(),
+        outageMilliseconds: z.number().nonnegative().meta({ description: "The longest time without replies." }),
+        over: z.boolean().meta({ description: "false: there were no replies at the end either." }),
+      }),
+    )
+    .optional(),
+});
+export type ModeChange = z.infer<typeof modeChange>;
+
 /** One verification: what was asked for, what was found, what was measured. */
 export const run = z.strictObject({
   schemaVersion: z.literal(runSchemaVersion),
@@ -193,9 +218,8 @@ export const run = z.strictObject({
     .optional()
     .meta({ description: "While nothing else was sent. Absent where nothing was measured." }),
   latencyUnderLoad: byPath(latency).optional().meta({ description: "While one TCP stream filled the same path." }),
-  modeChange: z
-    .strictObject({ from: z.string(), to: z.string(), outageMilliseconds: z.number().nonnegative() })
-    .optional()
-    .meta({ description: "How long pods could not reach each other while the datapath changed to this one." }),
+  modeChange: modeChange.optional().meta({
+    description: "How long pods could not reach each other while the datapath changed to this one.",
+  }),
 });
 export type Run = z.infer<typeof run>;

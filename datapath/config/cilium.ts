@@ -37,13 +37,14 @@ export const cilium = z.strictObject({
   adopt: z
     .boolean()
     .default(false)
-    .meta({ description: "Take over a Cilium that something else installed in kube-system." }),
+    .meta({ description: "Take over a Cilium that something else, or another stack, installed in kube-system." }),
   rollOut: z.enum(["together", "node-by-node"]).default("together").meta({
     description:
       "Nodes in different modes can't reach each other's pods: a change of datapath takes all agents together. node-by-node is for changes beside it.",
   }),
   strategy: z.enum(["upgrade", "replace"]).default("upgrade").meta({
-    description: "What a change of values does to a standing release: upgrade it, or uninstall it and install it anew.",
+    description:
+      "What a change of values does to a standing release: upgrade it, or uninstall it, clean the nodes and install it anew. replace makes every pod anew.",
   }),
   restartPods: z.enum(["lab", "all"]).default("lab").meta({
     description: "Which pods that are older than the datapath are made anew: they keep their routes' MTU until then.",

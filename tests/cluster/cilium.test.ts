@@ -1,72 +1,79 @@
 import assert from "node:assert/strict";
-import { spawn, execFileSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { cpSync, symlinkSync } from "node:fs";
 import path from "node:path";
-import { AppsV1Api, CoreV1Api, type KubeConfig } from "@kubernetes/client-node";
+import { AppsV1Api } from "@kubernetes/client-node";
+import { z } from "zod";
 import { Cilium } from "../../components/cilium.ts";
 import { ExistingCluster } from "../../components/existing-cluster.ts";
 import { cilium as ciliumConfig } from "../../datapath/config/cilium.ts";
 import { datapath as datapathConfig } from "../../datapath/config/datapath.ts";
-import { ensureHelm } from "../../offline/kubernetes/helm.ts";
-import { labPodLabel } from "../../verification/rollout/spec.ts";
-import { InlineStack, type EngineEvent } from "../engine/inlineStack.ts";
-import { removeCluster, startCluster, type Cluster } from "./harness/cluster.ts";
-import { clientConfig, execInPod, testPod, until } from "./harness/pods.ts";
+import { execInPod } from "../../verification/exec-in-pod.ts";
+import { labPodLabel, rolloutResult, type RolloutResult } from "../../verification/rollout/spec.ts";
+import type { EngineEvent } from "../engine/inlineStack.ts";
+import type { ClusterNode } from "./harness/cluster.ts";
+import { testImage } from "./harness/image.ts";
+import { testPod, until } from "./harness/pods.ts";
+import {
+  buildLimit,
+  clusterStack,
+  failureOf,
+  interruptedHelm,
+  killEngine,
+  log,
+  reaches,
+  releaseState,
+  type ClusterStack,
+} from "./harness/stack.ts";
 
-const log = (line: string): void => void process.stderr.write(`      ${line}\n`);
 const namespace = "kube-system";
+
+/** What the lab's own pods are: a pod on each node, in a namespace of the lab. */
+const workload = { namespace: "datapath-lab", name: "workload" };
 
 // The agent is the stand-in of agent/chart; engine, Helm, API server, kubelets, pods, links and routes are real.
 describe("Cilium on a real three-node cluster, by the stand-in agent, through the real engine", function () {
   this.timeout("4m");
-  const name = "cilium-test";
-  let cluster: Cluster;
-  let config: KubeConfig;
-  let core: CoreV1Api;
-  let stack: InlineStack;
-  let helm: string;
+  let made: ClusterStack;
+  let remove = (): Promise<void> => Promise.resolve();
 
   before(async function () {
-    // The first run on a machine builds Kubernetes, Helm and the CLI.
-    this.timeout("30m");
-    helm = await ensureHelm(log);
-    stack = await InlineStack.create();
+    this.timeout(buildLimit);
+    made = await clusterStack({ name: "cilium-test", cni: "none" });
+    ({ remove } = made);
+    const { stack } = made;
     cpSync(path.join(import.meta.dirname, "agent", "chart"), stack.file("chart"), { recursive: true });
     // Commands name their programs from the program's working directory, which is the stack's folder here.
     for (const folder of ["verification", "node_modules"]) {
       symlinkSync(path.resolve(import.meta.dirname, "..", "..", folder), stack.file(folder));
     }
-    cluster = await startCluster({ name, cni: "none", log });
-    config = clientConfig(cluster);
-    core = config.makeApiClient(CoreV1Api);
   });
   afterEach(async () => {
-    await core.deleteNamespacedConfigMap({ namespace, name: "stand-in-orders" }).catch(() => undefined);
-    await core.deleteCollectionNamespacedPod({ namespace: "default" });
+    await made.core.deleteNamespacedConfigMap({ namespace, name: "stand-in-orders" }).catch(() => undefined);
+    await made.core.deleteCollectionNamespacedPod({ namespace: "default" });
   });
-  after(async () => {
-    await stack.destroy();
-    await removeCluster(name);
-    stack.remove();
-  });
+  after(() => remove());
 
-  const replacement = (): unknown => ({
-    // There is no kube-proxy: agents reach the API by its own address.
-    mode: "strict",
-    k8sServiceHost: cluster.apiServer.host,
-    k8sServicePort: cluster.apiServer.port,
-  });
-  const vxlan = (): unknown => ({ mode: "vxlan", kubeProxyReplacement: replacement() });
-  const native = (): unknown => ({ mode: "native", routes: { kind: "direct" }, kubeProxyReplacement: replacement() });
+  const common = (): Record<string, unknown> => {
+    const { host, port } = made.cluster.apiServer;
+    return {
+      // There is no kube-proxy: agents reach the API by its own address.
+      kubeProxyReplacement: { mode: "strict", k8sServiceHost: host, k8sServicePort: port },
+      values: { image: { override: testImage } },
+    };
+  };
+  const vxlan = (): unknown => ({ mode: "vxlan", ...common() });
+  const native = (): unknown => ({ mode: "native", routes: { kind: "direct" }, ...common() });
 
   /** A program that puts Cilium on the cluster. */
   function program(datapath: unknown, section: Record<string, unknown> = {}) {
     return () => {
+      const { cluster } = made;
       const standing = new ExistingCluster("cluster", {
         machines: { kind: "none" },
         kubeconfig: cluster.kubeconfig.text,
       });
-      const made = new Cilium(
+      const { rollout } = new Cilium(
         "cilium",
         {
           datapath: datapathConfig.parse(datapath),
@@ -77,20 +84,19 @@ describe("Cilium on a real three-node cluster, by the stand-in agent, through th
         },
         { providers: { kubernetes: standing.provider } },
       );
-      return Promise.resolve({ rollout: made.rollout });
+      return Promise.resolve({ rollout });
     };
   }
 
-  async function failureOf(attempt: Promise<unknown>): Promise<string> {
-    const error: unknown = await attempt.then(
-      () => assert.fail("it succeeded"),
-      (reason: unknown) => reason,
-    );
-    return error instanceof Error ? error.message : String(error);
+  const rolledOut = z.object({ rollout: rolloutResult });
+  /** Runs `up`. Returns how the roll-out went. */
+  async function up(datapath: unknown, section?: Record<string, unknown>): Promise<RolloutResult> {
+    return rolledOut.parse(await made.stack.up(program(datapath, section))).rollout;
   }
 
   /** Two pods on two nodes. Returns the second one's address. */
   async function twoPods(suffix: string): Promise<string> {
+    const { cluster, core } = made;
     const [first, second] = cluster.nodes;
     assert.ok(first && second);
     for (const [pod, node] of [
@@ -102,21 +108,73 @@ describe("Cilium on a real three-node cluster, by the stand-in agent, through th
         body: testPod(`${pod}-${suffix}`, node, "sleep infinity"),
       });
     }
-    const address = await until("two pods with addresses", 40, async () => {
+    return until("two pods with addresses", 40, async () => {
       const { items } = await core.listNamespacedPod({ namespace: "default" });
       const own = items.filter((pod) => pod.metadata?.name?.endsWith(`-${suffix}`) && pod.status?.phase === "Running");
       return own.length === 2 ? own.find((pod) => pod.metadata?.name === `b-${suffix}`)?.status?.podIP : undefined;
     });
-    return address;
+  }
+
+  /** Makes a pod of the lab's own on each node. */
+  async function makeWorkload(): Promise<void> {
+    const { spec } = testPod(workload.name, "", "sleep infinity");
+    assert.ok(spec);
+    delete spec.nodeName;
+    const labels = { app: workload.name, [labPodLabel]: "yes" };
+    await made.core.createNamespace({ body: { metadata: { name: workload.namespace } } });
+    await made.config.makeApiClient(AppsV1Api).createNamespacedDaemonSet({
+      namespace: workload.namespace,
+      body: {
+        metadata: { name: workload.name },
+        spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec } },
+      },
+    });
+  }
+
+  /** The lab's own pods, when there is one a node that runs: `NAMESPACE/NAME`, by node. */
+  function workloadPods(): Promise<{ title: string; name: string; address: string }[]> {
+    return until("the lab's pods", 40, async () => {
+      const { items } = await made.core.listNamespacedPod({ namespace: workload.namespace });
+      const running = items
+        .filter(({ metadata, status }) => metadata?.deletionTimestamp === undefined && status?.phase === "Running")
+        .sort((one, other) => (one.spec?.nodeName ?? "").localeCompare(other.spec?.nodeName ?? ""));
+      const pods = running.map(({ metadata, status }) => {
+        const name = metadata?.name ?? "";
+        return { name, title: `${workload.namespace}/${name}`, address: status?.podIP ?? "" };
+      });
+      return pods.length === made.cluster.nodes.length ? pods : undefined;
+    });
   }
 
   const inPod = (pod: string, ...command: string[]): Promise<string> =>
-    execInPod(config, { namespace: "default", name: pod }, command);
+    execInPod(made.config, { namespace: "default", name: pod }, command);
+
+  const onNode = (node: string, command: string): Promise<string> =>
+    made.cluster.runOnNode(node, ["sh", "-c", command]);
+
+  const agentNodes = ({ agents }: RolloutResult): string[] => agents.map(({ node }) => node);
+
+  function order(node: string, text: string): Promise<unknown> {
+    return made.core.createNamespacedConfigMap({
+      namespace,
+      body: { metadata: { name: "stand-in-orders" }, data: { [node]: text } },
+    });
+  }
+
+  /** Has a node's agent begin anew without the orders it was given. */
+  async function orderNothing(node: string): Promise<void> {
+    await made.core.deleteNamespacedConfigMap({ namespace, name: "stand-in-orders" });
+    await made.core.deleteCollectionNamespacedPod({
+      namespace,
+      labelSelector: "k8s-app=cilium",
+      fieldSelector: `spec.nodeName=${node}`,
+    });
+  }
 
   /** The values that a preview shows as changed. */
   async function previewedValues(wanted: ReturnType<typeof program>): Promise<Record<string, string>> {
     let seen: Record<string, string> = {};
-    await stack.preview(wanted, {
+    await made.stack.preview(wanted, {
       onEvent: ({ resourcePreEvent }: EngineEvent) => {
         if (!resourcePreEvent?.metadata.urn.endsWith("::cilium-release")) return;
         seen = Object.fromEntries(
@@ -129,9 +187,18 @@ describe("Cilium on a real three-node cluster, by the stand-in agent, through th
     return seen;
   }
 
+  async function deployedRevisions(): Promise<number> {
+    const records = { namespace, labelSelector: "owner=helm,status=deployed" };
+    return (await made.core.listNamespacedSecret(records)).items.length;
+  }
+
+  const others = (node: ClusterNode): ClusterNode[] => made.cluster.nodes.filter((other) => other !== node);
+
   it("installs in vxlan, waits for every agent and node, changes nothing twice, and pods reach each other", async () => {
-    const { rollout } = await stack.up(program(vxlan()));
-    assert.match(JSON.stringify(rollout), /"agents":\[\{"node":"node1",.*"node":"node2",.*"node":"node3",/);
+    const { cluster, core, stack } = made;
+    const result = await up(vxlan());
+    assert.deepEqual(agentNodes(result), ["node1", "node2", "node3"]);
+    assert.equal(result.modeChangeUnmeasured, "no two pods of the lab's workload run on two nodes");
     const { items } = await core.listNode();
     assert.deepEqual(
       items.map(({ status }) => status?.conditions?.find(({ type }) => type === "Ready")?.status),
@@ -152,33 +219,49 @@ describe("Cilium on a real three-node cluster, by the stand-in agent, through th
     await assert.rejects(inPod("a-tunnel", "ping", "-M", "do", "-c", "1", "-W", "1", "-s", "1472", address));
   });
 
-  it("shows vxlan to native as the values that change, and switches all agents with a short outage", async () => {
+  it("shows vxlan to native as the values that change, switches all agents at once, and tells the outage that pods saw", async () => {
+    const { cluster, core } = made;
+    await makeWorkload();
+    const labPods = await workloadPods();
     const address = await twoPods("old");
     assert.deepEqual(await previewedValues(program(native())), {
       "values.autoDirectNodeRoutes": "add",
       "values.ipv4NativeRoutingCIDR": "add",
       "values.tunnel": "update",
     });
-    await core.createNamespacedPod({
-      namespace: "default",
-      body: testPod("probe", "node1", `ping -D -i 0.05 ${address} >/tmp/replies; true`),
-    });
+    // Four times as often as the lab itself looks.
+    const probe = testPod("probe", "node1", `ping -D -i 0.05 ${address} >/tmp/replies; true`);
+    await core.createNamespacedPod({ namespace: "default", body: probe });
     await until("the probe's first reply", 20, async () =>
       (await inPod("probe", "cat", "/tmp/replies")).includes("bytes from") ? true : undefined,
     );
-    const { rollout } = await stack.up(program(native()));
-    assert.match(JSON.stringify(rollout), /"left":\["default\/a-old","default\/b-old","default\/probe"\]/);
+    const { left, restarted, modeChange } = await up(native());
     const replies = [...(await inPod("probe", "cat", "/tmp/replies")).matchAll(/^\[([0-9.]+)\] .*bytes from/gm)].map(
-      ([, time]) => Number(time),
+      ([, time]) => Number(time) * 1000,
     );
     const gaps = replies.slice(1).map((time, index) => time - (replies[index] ?? time));
-    log(`outage of vxlan to native: ${Math.max(...gaps).toFixed(2)} s, in ${replies.length} replies`);
-    assert.ok(Math.max(...gaps) < 15, "the outage is short");
+    const outage = Math.max(...gaps);
+    log(`outage of vxlan to native: ${outage.toFixed(0)} ms by the test's probe, ${JSON.stringify(modeChange)}`);
+    assert.ok(modeChange?.directions && modeChange.intervalMilliseconds);
+    assert.deepEqual([modeChange.from, modeChange.to], ["vxlan", "native, direct routes"]);
+    assert.deepEqual(
+      modeChange.directions.map(({ from, to, over }) => ({ from, to, over })),
+      [
+        { from: "node1", to: "node2", over: true },
+        { from: "node2", to: "node1", over: true },
+      ],
+    );
+    const [there] = modeChange.directions;
+    assert.ok(there && there.received > 10 && there.received <= there.sent, "it pinged all the while");
+    const difference = Math.abs(there.outageMilliseconds - outage);
+    assert.ok(difference < 3 * modeChange.intervalMilliseconds, "both probes saw the same");
 
+    assert.deepEqual(restarted, labPods.map(({ title }) => title).sort());
+    assert.deepEqual(left, ["default/a-old", "default/b-old", "default/probe"]);
     for (const node of cluster.nodes) {
       assert.ok(!(await cluster.runOnNode(node.name, ["ip", "link"])).includes("cilium_vxlan"), node.name);
       const routes = await cluster.runOnNode(node.name, ["ip", "route"]);
-      for (const peer of cluster.nodes.filter((other) => other !== node)) {
+      for (const peer of others(node)) {
         assert.ok(routes.includes(`${peer.podCIDR} via ${peer.address} dev eth0`), `${node.name}:\n${routes}`);
       }
     }
@@ -187,137 +270,120 @@ describe("Cilium on a real three-node cluster, by the stand-in agent, through th
     await inPod("a-new", "ping", "-M", "do", "-c", "1", "-W", "1", "-s", "1472", fresh);
   });
 
-  it("makes the lab's own pods anew after a change, and names those that it leaves", async () => {
-    const apps = config.makeApiClient(AppsV1Api);
-    const { spec } = testPod("workload", "node1", "sleep infinity");
-    const labels = { app: "workload", [labPodLabel]: "yes" };
-    assert.ok(spec);
-    await apps.createNamespacedDeployment({
-      namespace: "default",
-      body: {
-        metadata: { name: "workload" },
-        spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec } },
-      },
-    });
-    try {
-      const before = await until("the workload", 30, async () => {
-        const { items } = await core.listNamespacedPod({ namespace: "default", labelSelector: "app=workload" });
-        return items.find(({ status }) => status?.phase === "Running")?.metadata?.name;
-      });
-      await twoPods("bare");
-      const { rollout } = await stack.up(program(vxlan()));
-      const text = JSON.stringify(rollout);
-      assert.ok(text.includes(`"restarted":["default/${before}"]`), text);
-      assert.match(text, /"left":\["default\/a-bare","default\/b-bare"\]/);
-    } finally {
-      await apps.deleteNamespacedDeployment({ namespace: "default", name: "workload" });
-    }
-  });
-
   it("names the node whose agent ends, with the agent's last words and their rule, and goes on with the next up", async () => {
     const line =
       'level=fatal msg="install-no-conntrack-iptables-rules requires the agent to run in direct routing mode." subsys=daemon';
-    await core.createNamespacedConfigMap({
-      namespace,
-      body: { metadata: { name: "stand-in-orders" }, data: { node2: `crash ${line}` } },
-    });
-    const failure = await failureOf(stack.up(program(native())));
+    await order("node2", `crash ${line}`);
     assert.match(
-      failure,
+      await failureOf(up(vxlan())),
       /Cilium can't come about with this configuration:[\s\S]*node2: the agent ended \d times with: install-no-conntrack-iptables-rules requires the agent to run in direct routing mode\. \(rule conntrack-bypass-without-tunnel: datapath\.conntrackBypass: /,
     );
-    await core.deleteNamespacedConfigMap({ namespace, name: "stand-in-orders" });
     // Of a config that agents end on a restarted container makes nothing else: the pod has to be made anew.
-    await core.deleteCollectionNamespacedPod({
-      namespace,
-      labelSelector: "k8s-app=cilium",
-      fieldSelector: "spec.nodeName=node2",
-    });
-    const { rollout } = await stack.up(program(native()));
-    assert.match(JSON.stringify(rollout), /"node":"node2"/);
+    await orderNothing("node2");
+    assert.deepEqual(agentNodes(await up(vxlan())), ["node1", "node2", "node3"]);
   });
 
   it("says which node lags when its time is over", async () => {
-    await core.createNamespacedConfigMap({
-      namespace,
-      body: { metadata: { name: "stand-in-orders" }, data: { node3: "lag 60" } },
-    });
-    const failure = await failureOf(stack.up(program(vxlan(), { rolloutTimeoutSeconds: 30 })));
-    assert.match(failure, /Cilium is not in effect on every node after 30 s:\s+node3: the agent starts/);
-    await stack.up(program(vxlan()));
+    await order("node3", "lag 120");
+    const failure = await failureOf(up(native(), { rolloutTimeoutSeconds: 20 }));
+    assert.match(failure, /Cilium is not in effect on every node after 20 s:\s+node3: the agent starts/);
+    await orderNothing("node3");
+    await up(native());
   });
 
-  /** Runs Helm by hand until the release is in that state in the cluster, and kills it then. */
-  async function interrupted(helmArguments: string[], state: string): Promise<void> {
-    const child = spawn(
-      helm,
-      [...helmArguments, "--wait", "--kubeconfig", cluster.kubeconfig.path, "--namespace", namespace],
-      { stdio: "ignore" },
+  it("takes an upgrade back whose engine was killed, and carries on", async () => {
+    const attempt = failureOf(up(vxlan()));
+    await reaches(made.config, "pending-upgrade", 60);
+    killEngine();
+    await attempt;
+    await made.stack.cancel();
+    // It stays so.
+    await releaseState(made.core, "pending-upgrade");
+    await up(vxlan());
+    assert.equal(await deployedRevisions(), 1);
+  });
+
+  it("replaces the release when asked: uninstalled, nodes clean of what it left, installed, all pods anew", async () => {
+    const { cluster, config } = made;
+    await workloadPods();
+    // What stays when a Cilium goes: of another mode, of an older agent, and beside the main table.
+    const stale =
+      "set -e; ip link add cilium_geneve type veth peer name stale; ip rule add pref 77 lookup 2005; ip route add 10.42.99.0/24 dev lo table 2004";
+    for (const { name } of cluster.nodes) await onNode(name, stale);
+    const replaced = { strategy: "replace" };
+    const result = await up(native(), replaced);
+    assert.equal(result.modeChangeUnmeasured, "the release was replaced, which cuts off every pod for good");
+    for (const node of cluster.nodes) {
+      const seen = await onNode(node.name, "ip -o link; ip rule; ip route show table 2004; ip route");
+      assert.doesNotMatch(seen, /cilium_geneve|cilium_vxlan|stale|^77:|10\.42\.99\.0/m, node.name);
+      for (const peer of others(node)) assert.ok(seen.includes(`${peer.podCIDR} via ${peer.address} dev eth0`), seen);
+    }
+    const pods = await workloadPods();
+    const [first, second] = pods;
+    assert.ok(first && second && !result.restarted.includes(first.title), "made anew since");
+    const place = { namespace: workload.namespace, name: first.name };
+    await until("replies between the new pods", 20, () =>
+      execInPod(config, place, ["ping", "-c", "1", "-W", "1", second.address]),
     );
-    const ended = new Promise((resolve) => child.once("close", resolve));
-    await until(`the release ${state}`, 20, async () => {
-      const { items } = await core.listNamespacedSecret({ namespace, labelSelector: `status=${state}` });
-      return items.length > 0 || undefined;
-    });
-    child.kill("SIGKILL");
-    await ended;
-  }
+    const cleaners = { namespace, labelSelector: "datapath-lab/clean-node" };
+    assert.deepEqual((await made.core.listNamespacedPod(cleaners)).items, []);
+    assert.deepEqual(Object.keys(await made.stack.preview(program(native(), replaced))), ["same"]);
+  });
+
+  it("removes the release and its objects at destroy", async () => {
+    await made.stack.destroy();
+    const { items } = await made.core.listNamespacedSecret({ namespace, labelSelector: "owner=helm" });
+    assert.deepEqual(items, []);
+    const sets = await made.config.makeApiClient(AppsV1Api).listNamespacedDaemonSet({ namespace });
+    assert.deepEqual(sets.items, []);
+  });
 
   const ownValues = (): string[] => [
-    ...["--set", "kubeProxyReplacement=strict", "--set", `k8sServiceHost=${cluster.apiServer.host}`],
+    ...["--set", "kubeProxyReplacement=strict", "--set", `k8sServiceHost=${made.cluster.apiServer.host}`],
     ...[
       "--set-string",
-      `k8sServicePort=${cluster.apiServer.port}`,
+      `k8sServicePort=${made.cluster.apiServer.port}`,
       "--set",
       "ipam.operator.clusterPoolIPv4PodCIDR=10.42.0.0/16",
     ],
   ];
-
-  it("takes an interrupted upgrade back and carries on", async () => {
-    await interrupted(["upgrade", "cilium", stack.file("chart"), ...ownValues()], "pending-upgrade");
-    await stack.up(program(native()));
-    const { items } = await core.listNamespacedSecret({ namespace, labelSelector: "owner=helm,status=deployed" });
-    assert.equal(items.length, 1);
-  });
-
-  it("removes the release and its objects at destroy", async () => {
-    await stack.destroy();
-    const { items } = await core.listNamespacedSecret({ namespace, labelSelector: "owner=helm" });
-    assert.deepEqual(items, []);
-    const sets = await config.makeApiClient(AppsV1Api).listNamespacedDaemonSet({ namespace });
-    assert.deepEqual(sets.items, []);
-  });
+  const chart = (): string => made.stack.file("chart");
+  const waysOut = /\s+Set cilium\.adopt: true .* or cilium\.manage: false/.source;
 
   it("takes an interrupted first install back and installs", async () => {
-    await interrupted(
-      ["install", "cilium", stack.file("chart"), ...ownValues(), "--set", "operator.replicas=4"],
-      "pending-install",
+    // More operators than nodes: it would wait for ever.
+    const install = ["install", "cilium", chart(), ...ownValues(), "--set", "operator.replicas=4"];
+    await interruptedHelm(made, install, "pending-install");
+    await up(vxlan());
+    await made.stack.destroy();
+  });
+
+  it("names a Cilium that was put there by hand, only verifies it when told so, and takes it over when asked", async () => {
+    const { cluster, helm, stack } = made;
+    const rendered = execFileSync(helm, ["template", "cilium", chart(), "--namespace", namespace, ...ownValues()], {
+      encoding: "utf8",
+    });
+    const kubectl = path.join(cluster.programsFolder, "kubectl");
+    execFileSync(kubectl, ["--kubeconfig", cluster.kubeconfig.path, "apply", "-f", "-"], { input: rendered });
+    assert.match(
+      await failureOf(up(vxlan())),
+      new RegExp(`kube-system has a Cilium that no Helm release owns: DaemonSet cilium, image \\S+\\.${waysOut}`),
     );
-    await stack.up(program(vxlan()));
+    assert.deepEqual(agentNodes(await up(vxlan(), { manage: false })), ["node1", "node2", "node3"]);
+    await up(vxlan(), { adopt: true });
+    assert.equal(await deployedRevisions(), 1);
     await stack.destroy();
   });
 
-  it("names a Cilium that was put there by hand, and takes it over when asked", async () => {
-    const rendered = execFileSync(
-      helm,
-      ["template", "cilium", stack.file("chart"), "--namespace", namespace, ...ownValues()],
-      { encoding: "utf8" },
-    );
-    execFileSync(
-      path.join(cluster.programsFolder, "kubectl"),
-      ["--kubeconfig", cluster.kubeconfig.path, "apply", "-f", "-"],
-      {
-        input: rendered,
-      },
-    );
+  it("names a release that the stack knows nothing of, and takes it over when asked", async () => {
+    const { cluster, helm } = made;
+    const access = ["--kubeconfig", cluster.kubeconfig.path, "--namespace", namespace];
+    execFileSync(helm, ["install", "cilium", chart(), ...ownValues(), ...access]);
     assert.match(
-      await failureOf(stack.up(program(vxlan()))),
-      /kube-system has a Cilium that no Helm release owns: DaemonSet cilium, image \S+\.\s+Set cilium\.adopt: true .* or cilium\.manage: false/,
+      await failureOf(up(vxlan())),
+      new RegExp(`kube-system has a Helm release cilium, revision 1, that this stack knows nothing of\\.${waysOut}`),
     );
-    const verified = await stack.up(program(vxlan(), { manage: false }));
-    assert.match(JSON.stringify(verified), /"node":"node1"/);
-    await stack.up(program(vxlan(), { adopt: true }));
-    const { items } = await core.listNamespacedSecret({ namespace, labelSelector: "owner=helm,status=deployed" });
-    assert.equal(items.length, 1);
+    await up(vxlan(), { adopt: true });
+    assert.equal(await deployedRevisions(), 1);
   });
 });

@@ -14,7 +14,8 @@ import {
 } from "@kubernetes/client-node";
 import { removeCluster, standingCluster, startCluster, type Cluster } from "./harness/cluster.ts";
 import { testImage } from "./harness/image.ts";
-import { clientConfig, execInPod, testPod, until } from "./harness/pods.ts";
+import { execInPod } from "../../verification/exec-in-pod.ts";
+import { clientConfig, testPod, until } from "./harness/pods.ts";
 
 const namespace = "default";
 const log = (line: string): void => void process.stderr.write(`      ${line}\n`);

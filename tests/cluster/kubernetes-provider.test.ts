@@ -1,17 +1,15 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { AppsV1Api, CoreV1Api, PatchStrategy, setHeaderOptions, type KubeConfig } from "@kubernetes/client-node";
+import { AppsV1Api, PatchStrategy, setHeaderOptions, type CoreV1Api, type KubeConfig } from "@kubernetes/client-node";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { ensureHelm } from "../../offline/kubernetes/helm.ts";
-import { InlineStack, type EngineEvent } from "../engine/inlineStack.ts";
-import { removeCluster, startCluster, type Cluster } from "./harness/cluster.ts";
+import type { EngineEvent, InlineStack } from "../engine/inlineStack.ts";
+import type { Cluster } from "./harness/cluster.ts";
 import { testImage } from "./harness/image.ts";
-import { clientConfig, until } from "./harness/pods.ts";
-
-const log = (line: string): void => void process.stderr.write(`      ${line}\n`);
+import { until } from "./harness/pods.ts";
+import { buildLimit, clusterStack, failureOf, interruptedHelm } from "./harness/stack.ts";
 
 /** The paths that an update changes, and how, by resource names. */
 function changes(): { onEvent: (event: EngineEvent) => void; of: Record<string, Record<string, string>> } {
@@ -28,30 +26,20 @@ function changes(): { onEvent: (event: EngineEvent) => void; of: Record<string, 
 
 describe("the plugin kubernetes on a real cluster, through the real engine", function () {
   this.timeout("3m");
-  const name = "provider-test";
   let cluster: Cluster;
   let config: KubeConfig;
   let core: CoreV1Api;
   let stack: InlineStack;
   let helm: string;
+  let remove = (): Promise<void> => Promise.resolve();
 
   before(async function () {
-    // The first run on a machine builds Kubernetes, Helm and the CLI.
-    this.timeout("30m");
-    helm = await ensureHelm(log);
-    stack = await InlineStack.create();
-    cluster = await startCluster({ name, nodes: 2, log });
-    config = clientConfig(cluster);
-    core = config.makeApiClient(CoreV1Api);
+    this.timeout(buildLimit);
+    ({ cluster, config, core, stack, helm, remove } = await clusterStack({ name: "provider-test", nodes: 2 }));
     writeChart("0.1.0");
   });
-  afterEach(async () => {
-    await stack.destroy();
-  });
-  after(async () => {
-    await removeCluster(name);
-    stack.remove();
-  });
+  afterEach(() => stack.destroy());
+  after(() => remove());
 
   /** A chart of one ConfigMap and one DaemonSet, whose pods are ready only when `ready` is true. */
   function writeChart(version: string): void {
@@ -108,14 +96,6 @@ spec:
       );
       return Promise.resolve({ status: made.status, names: made.resourceNames });
     };
-  }
-
-  async function failureOf(attempt: Promise<unknown>): Promise<string> {
-    const error: unknown = await attempt.then(
-      () => assert.fail("it succeeded"),
-      (reason: unknown) => reason,
-    );
-    return error instanceof Error ? error.message : String(error);
   }
 
   async function words(namespace = "kube-system", map = "tiny-words"): Promise<Record<string, string> | undefined> {
@@ -349,24 +329,8 @@ spec:
       assert.match(JSON.stringify(status), /"revision":2,"status":"deployed"/);
     });
 
-    /** Runs Helm by hand until the release is in that state in the cluster, and kills it then. */
-    async function interrupted(helmArguments: string[], state: string): Promise<void> {
-      const child = spawn(
-        helm,
-        [...helmArguments, "--wait", "--kubeconfig", cluster.kubeconfig.path, "--namespace", "kube-system"],
-        { stdio: "ignore" },
-      );
-      const ended = new Promise((resolve) => child.once("close", resolve));
-      await until(`the release ${state}`, 20, async () => {
-        const { items } = await core.listNamespacedSecret({
-          namespace: "kube-system",
-          labelSelector: `status=${state}`,
-        });
-        return items.length > 0 || undefined;
-      });
-      child.kill("SIGKILL");
-      await ended;
-    }
+    const interrupted = (helmArguments: string[], state: string): Promise<void> =>
+      interruptedHelm({ helm, cluster, core }, helmArguments, state);
 
     it("reports a first install that was interrupted in Helm's own words", async () => {
       await interrupted(["install", "tiny", stack.file("chart"), "--set", "ready=false"], "pending-install");

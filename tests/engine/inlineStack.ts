@@ -65,6 +65,11 @@ export class InlineStack {
     await this.#stack.destroy();
   }
 
+  /** Takes away the lock that a killed engine left. */
+  async cancel(): Promise<void> {
+    await this.#stack.cancel();
+  }
+
   /** The stack's state as it lies on disk. */
   state(): string {
     const folder = this.file(path.join(".pulumi", "stacks", "providers"));

@@ -4,7 +4,7 @@ import path from "node:path";
 import { countPackets, frames, icmpSources } from "../../verification/parsers/capture.ts";
 import { parseIperf3, parseIperf3Udp } from "../../verification/parsers/iperf3.ts";
 import { parseLinks, parseRoutes } from "../../verification/parsers/iproute.ts";
-import { parseRoundTrips } from "../../verification/parsers/ping.ts";
+import { parseReplyLog, parseRoundTrips } from "../../verification/parsers/ping.ts";
 import { arp, ethernet, ipv4, laterFragment, pcap, udp, vxlan } from "./packets.ts";
 
 const recorded = (datapath: string, file: string): string =>
@@ -109,6 +109,28 @@ describe("what ping prints", () => {
   it("gives one round trip a reply", () => {
     assert.deepEqual(parseRoundTrips(recorded("vxlan", "ping-df-1422.txt")), [0.262]);
     assert.deepEqual(parseRoundTrips("64 bytes from 10.0.0.1: icmp_seq=1 ttl=64 time=1 ms\nRequest timeout"), [1]);
+  });
+
+  it("gives replies with their times, and how many were sent, before and after its end", () => {
+    // As recorded while the other side had no address for a second.
+    const begun = `PING 10.9.9.2 (10.9.9.2) 56(84) bytes of data.
+[1795441289.522870] 64 bytes from 10.9.9.2: icmp_seq=4 ttl=64 time=0.047 ms
+[1795441289.522990] 64 bytes from 10.9.9.2: icmp_seq=4 ttl=64 time=0.167 ms (DUP!)
+[1795441290.138787] no answer yet for icmp_seq=5
+[1795441290.954887] 64 bytes from 10.9.9.2: icmp_seq=6 ttl=64 time=0.058 ms
+[1795441291.362834] no answer yet for icmp_seq=7
+`;
+    const replies = [
+      { sequence: 4, seconds: 1795441289.52287 },
+      { sequence: 6, seconds: 1795441290.954887 },
+    ];
+    assert.deepEqual(parseReplyLog(begun), { replies, sent: 7 });
+    const ended = `${begun}
+--- 10.9.9.2 ping statistics ---
+8 packets transmitted, 2 received, +1 duplicates, 75% packet loss, time 4496ms
+`;
+    assert.deepEqual(parseReplyLog(ended), { replies, sent: 8 });
+    assert.deepEqual(parseReplyLog("sh: ping: not found\n"), { replies: [], sent: 0 });
   });
 });
 

@@ -1,7 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { ApiException, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+import { ApiException, CoreV1Api, type KubeConfig } from "@kubernetes/client-node";
 import { rolloutState, stalePods, type RolloutObservation } from "../../datapath/rollout.ts";
+import { clientConfig } from "../client-config.ts";
 import { networkedPods, observe } from "./observe.ts";
+import { seenChange, type SeenChange } from "./replies.ts";
 import type { RolloutResult, RolloutSpec } from "./spec.ts";
 
 const pollMilliseconds = 500;
@@ -19,6 +21,7 @@ export async function rollOut(
   const config = clientConfig(spec);
   const limit = began + spec.limitSeconds * 1000;
   const seen = await untilRolledOut(config, spec, limit, { signal, progress });
+  const change = await changeSeen(config, spec, { signal, progress });
   const { restarted, left } = await renewPods(config, spec, seen.configuredAt ?? 0, progress);
   return {
     agents: seen.pods
@@ -27,23 +30,25 @@ export async function rollOut(
       .sort((one, other) => one.node.localeCompare(other.node)),
     restarted,
     left,
+    ...change,
     seconds: Math.round((Date.now() - began) / 100) / 10,
   };
 }
 
-function clientConfig(spec: RolloutSpec): KubeConfig {
-  const config = new KubeConfig();
-  config.loadFromString(spec.kubeconfig);
-  if (spec.context !== undefined) {
-    const known = config.getContexts().map(({ name }) => name);
-    if (!known.includes(spec.context)) {
-      throw new Error(
-        `The kubeconfig has no context ${JSON.stringify(spec.context)} (machines.context); it has ${known.join(", ")}.`,
-      );
-    }
-    config.setCurrentContext(spec.context);
+async function changeSeen(
+  config: KubeConfig,
+  spec: RolloutSpec,
+  { signal, progress }: { signal: AbortSignal; progress: (line: string) => void },
+): Promise<SeenChange> {
+  if (spec.replaced) return { modeChangeUnmeasured: "the release was replaced, which cuts off every pod for good" };
+  const change = await seenChange(config, signal);
+  if ("modeChange" in change) {
+    const { from, to, outageMilliseconds } = change.modeChange;
+    progress(`pods could not reach each other for ${outageMilliseconds} ms while ${from} became ${to}`);
+  } else {
+    progress(`no outage is told: ${change.modeChangeUnmeasured}`);
   }
-  return config;
+  return change;
 }
 
 async function untilRolledOut(

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { modeChange } from "../../datapath/run.ts";
 
 /** What the waiting program is given on standard input. */
 export const rolloutSpec = z.strictObject({
@@ -9,6 +10,8 @@ export const rolloutSpec = z.strictObject({
   limitSeconds: z.number(),
   /** Names of CustomResourceDefinitions that have to be Established. */
   definitions: z.array(z.string()),
+  /** Whether the release was uninstalled and installed anew: pods have no network then until they are made anew. */
+  replaced: z.boolean(),
 });
 
 export type RolloutSpec = z.infer<typeof rolloutSpec>;
@@ -23,6 +26,9 @@ export const rolloutResult = z.strictObject({
   restarted: z.array(z.string()),
   /** `NAMESPACE/NAME` of pods that keep the network they were made with. */
   left: z.array(z.string()),
+  /** Absent where it was not seen; then the next field says why. */
+  modeChange: modeChange.optional(),
+  modeChangeUnmeasured: z.string().optional(),
   seconds: z.number(),
 });
 

@@ -25,6 +25,9 @@ const packages = [
   ...["iperf3", "tcpdump", "iputils-ping", "jq", "ncat", "curl", "ca-certificates"],
 ];
 
+/** The program that cleans nodes of Cilium: in the agent's image it is the agent's own. */
+const cilium = path.join(import.meta.dirname, "scripts", "cilium-cleanup");
+
 const run = promisify(execFile);
 
 /**
@@ -36,7 +39,7 @@ export async function testImageArchive(log: (line: string) => void): Promise<str
   if (suite === undefined)
     throw new Error("/etc/os-release names no VERSION_CODENAME: the test image needs Debian or Ubuntu.");
   const key = createHash("sha256")
-    .update(JSON.stringify([testImage, suite, process.arch, packages]))
+    .update(JSON.stringify([testImage, suite, process.arch, packages, readFileSync(cilium, "utf8")]))
     .digest("hex");
   const folder = path.join(cacheFolder(), "test-image");
   const archive = path.join(folder, `${suite}-${key.slice(0, 16)}.tar`);
@@ -64,6 +67,7 @@ async function makeArchive(archive: string, suite: string, log: (line: string) =
       [
         ...["--variant=essential", "--quiet", `--include=${packages.join(",")}`],
         ...["doc", "man", "locale", "info"].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`),
+        ...[`--customize-hook=upload '${cilium}' /usr/bin/cilium`, '--customize-hook=chmod 755 "$1/usr/bin/cilium"'],
         ...[suite, layer],
       ],
       { env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" }, maxBuffer: 16 * 1024 * 1024 },

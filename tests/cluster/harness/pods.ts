@@ -1,7 +1,5 @@
-import { EventEmitter } from "node:events";
-import { PassThrough } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { Exec, KubeConfig, type V1Pod, type V1Status } from "@kubernetes/client-node";
+import { KubeConfig, type V1Pod } from "@kubernetes/client-node";
 import type { Cluster } from "./cluster.ts";
 import { testImage } from "./image.ts";
 
@@ -27,37 +25,6 @@ export function testPod(name: string, node: string, command: string): V1Pod {
       containers: [{ name: "main", image: testImage, imagePullPolicy: "Never", command: ["bash", "-c", command] }],
     },
   };
-}
-
-/**
- * Runs a command in a pod through the API server.
- * @returns what it printed on standard output
- * @throws Error with what it printed on standard error, when it does not end with status 0
- */
-export async function execInPod(
-  config: KubeConfig,
-  pod: { namespace: string; name: string },
-  command: string[],
-): Promise<string> {
-  const [output, errors] = [new PassThrough(), new PassThrough()];
-  let printed = "";
-  let complaints = "";
-  output.on("data", (chunk: Buffer) => (printed += chunk.toString()));
-  errors.on("data", (chunk: Buffer) => (complaints += chunk.toString()));
-  const status = await new Promise<V1Status>((resolve, reject) => {
-    new Exec(config)
-      .exec(pod.namespace, pod.name, "", command, output, errors, null, false, resolve)
-      .then((socket: unknown) => {
-        if (!(socket instanceof EventEmitter)) return;
-        socket.once("close", () => reject(new Error(`the connection to ${pod.namespace}/${pod.name} was closed`)));
-      }, reject);
-  });
-  if (status.status !== "Success") {
-    throw new Error(
-      `${command.join(" ")} in ${pod.namespace}/${pod.name}: ${status.message ?? "failed"}\n${complaints}`,
-    );
-  }
-  return printed;
 }
 
 /**

@@ -1,0 +1,36 @@
+import { z } from "zod";
+import { chartVersion } from "./chart.ts";
+
+/** What the chart's values say of the agent's image (1.13.4 templates/_helpers.tpl, cilium.image). */
+const imageValues = z.object({
+  image: z
+    .object({
+      override: z.string().nullish(),
+      repository: z.string().default("quay.io/cilium/cilium"),
+      tag: z.string().default(`v${chartVersion}`),
+      digest: z.string().default(""),
+      useDigest: z.boolean().default(false),
+      pullPolicy: z.string().default("IfNotPresent"),
+    })
+    .prefault({}),
+  imagePullSecrets: z.array(z.object({ name: z.string() })).nullish(),
+});
+
+/** An image as a pod's spec names it. */
+export interface PodImage {
+  readonly image: string;
+  readonly imagePullPolicy: string;
+  /** Names of secrets in the pod's namespace. */
+  readonly imagePullSecrets: readonly string[];
+}
+
+/** The image that agents of a release with these values run. */
+export function agentImage(values: Readonly<Record<string, unknown>>): PodImage {
+  const { image, imagePullSecrets } = imageValues.parse(values);
+  const { override, repository, tag, digest, useDigest, pullPolicy } = image;
+  return {
+    image: override || `${repository}:${tag}${useDigest ? `@${digest}` : ""}`,
+    imagePullPolicy: pullPolicy,
+    imagePullSecrets: (imagePullSecrets ?? []).map(({ name }) => name),
+  };
+}
