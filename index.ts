@@ -8,3 +8,4 @@ export const datapath = lab.datapath;
 export const nodes = lab.nodes;
 export const plan = lab.plan;
 export const verification = lab.verification;
+export const kubeconfig = lab.kubeconfig;

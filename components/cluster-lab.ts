@@ -15,12 +15,19 @@ export interface ClusterAccess {
 export interface ClusterLabArgs {
   readonly config: LabConfig;
   readonly cluster: ClusterAccess;
+  /** With it the whole cluster goes: nothing has to be taken off it before. */
+  readonly goesWith?: pulumi.Resource;
 }
 
 /** The datapath of a Kubernetes cluster by Cilium, whoever made the cluster. */
 export class ClusterLab extends pulumi.ComponentResource {
-  constructor(name: string, { config, cluster }: ClusterLabArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("datapath-lab:index:ClusterLab", name, {}, opts);
+  constructor(name: string, { config, cluster, goesWith }: ClusterLabArgs, opts?: pulumi.ComponentResourceOptions) {
+    super(
+      "datapath-lab:index:ClusterLab",
+      name,
+      {},
+      { ...opts, ...(goesWith === undefined ? {} : { transformations: [goingWith(goesWith)] }) },
+    );
     const { datapath, cilium, machines } = config;
     const nodes = nodeCount(machines);
     const { kubeconfig, context, provider } = cluster;
@@ -31,4 +38,9 @@ export class ClusterLab extends pulumi.ComponentResource {
     );
     this.registerOutputs({});
   }
+}
+
+/** Everything in a cluster goes with the cluster, in one place instead of at each resource. */
+function goingWith(resource: pulumi.Resource): pulumi.ResourceTransformation {
+  return ({ props, opts }) => ({ props, opts: { deletedWith: resource, ...opts } });
 }

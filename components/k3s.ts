@@ -156,8 +156,10 @@ export class K3s extends pulumi.ComponentResource {
       `${name}-api`,
       {
         kubeconfig: this.kubeconfig,
-        // Another address or another certificate is no other cluster.
-        clusterIdentifier: `${pulumi.getProject()}/${pulumi.getStack()}`,
+        // Another address or another certificate is no other cluster; a first server made anew has an empty one.
+        clusterIdentifier: [pulumi.getProject(), pulumi.getStack(), first.machine.made && first.machine.incarnation]
+          .filter((part) => part !== undefined)
+          .join("/"),
       },
       { parent: this },
     );

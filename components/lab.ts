@@ -6,6 +6,7 @@ import type { Run } from "../datapath/run.ts";
 import { ClusterLab } from "./cluster-lab.ts";
 import { EmbeddedLab, type EmbeddedNode } from "./embedded-lab.ts";
 import { ExistingCluster } from "./existing-cluster.ts";
+import { K3s } from "./k3s.ts";
 import { Hosts } from "./machines/hosts.ts";
 import { Libvirt } from "./machines/libvirt.ts";
 import type { Machine } from "./machines/machine.ts";
@@ -31,6 +32,8 @@ export class DatapathLab extends pulumi.ComponentResource {
   public readonly plan: readonly NodePlan[];
   /** null where nothing carries the datapath yet: on machines without a cluster. */
   public readonly verification: pulumi.Output<Run> | null = null;
+  /** Text, secret; only of a cluster that the lab makes. */
+  public readonly kubeconfig: pulumi.Output<string> | undefined;
 
   constructor(name: string, args: DatapathLabArgs, opts?: pulumi.ComponentResourceOptions) {
     const { kubeconfig, ...config } = args;
@@ -46,20 +49,23 @@ export class DatapathLab extends pulumi.ComponentResource {
         this.verification = lab.verification;
         break;
       }
-      case "libvirt":
-        this.nodes = named(new Libvirt("machines", { machines, datapath, strict }, parent).machines);
+      case "libvirt": {
+        const made = new Libvirt("machines", { machines, datapath, strict }, parent).machines;
+        this.nodes = named(made);
         this.plan = previewPlan(config);
+        this.kubeconfig = this.#cluster(config, made, true).kubeconfig;
         break;
-      case "hosts":
-        this.nodes = named(new Hosts("machines", { machines, datapath, strict }, parent).machines);
+      }
+      case "hosts": {
+        const given = new Hosts("machines", { machines, datapath, strict }, parent).machines;
+        this.nodes = named(given);
         this.plan = previewPlan(config);
+        this.kubeconfig = this.#cluster(config, given, false).kubeconfig;
         break;
+      }
       case "none": {
-        const cluster = new ExistingCluster(
-          "cluster",
-          { machines, ...(kubeconfig === undefined ? {} : { kubeconfig }) },
-          parent,
-        );
+        const secret = kubeconfig === undefined ? {} : { kubeconfig };
+        const cluster = new ExistingCluster("cluster", { machines, ...secret }, parent);
         new ClusterLab("datapath", { config, cluster }, parent);
         this.nodes = [];
         this.plan = previewPlan(config);
@@ -67,6 +73,19 @@ export class DatapathLab extends pulumi.ComponentResource {
       }
     }
     this.registerOutputs({});
+  }
+
+  /** A cluster on machines, and the datapath on it. */
+  #cluster(config: LabConfig, machines: readonly Machine[], ownsMachines: boolean): K3s {
+    const { datapath, cluster, k3s } = config;
+    const made = new K3s("k3s", { machines, datapath, cluster, k3s, ownsMachines }, { parent: this });
+    const goesWith = ownsMachines ? machines[0]?.made : undefined;
+    new ClusterLab(
+      "datapath",
+      { config, cluster: made, ...(goesWith === undefined ? {} : { goesWith }) },
+      { parent: this },
+    );
+    return made;
   }
 }
 

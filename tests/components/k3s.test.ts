@@ -198,7 +198,7 @@ describe("K3s under mocks", function () {
   it("has a provider at preview, when no cluster stands, whose cluster is known", async () => {
     const { seen } = await made({}, { preview: true });
     const inputs = seen.get("k3s-api")?.inputs;
-    assert.equal(inputs?.["clusterIdentifier"], "datapath-lab/dev");
+    assert.equal(inputs?.["clusterIdentifier"], "datapath-lab/dev/making-1");
     assert.match(JSON.stringify(inputs["kubeconfig"]), /__pulumiUnknown/);
   });
 

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import { DatapathLab } from "../../components/lab.ts";
+import { parseLabConfig } from "../../datapath/config/index.ts";
+
+const asked = z.object({ name: z.string(), type: z.string(), deletedwith: z.string() });
+type Asked = z.infer<typeof asked>;
+
+/** Registers a lab as a preview with nothing standing does: every resource that is asked for, by name. */
+async function previewed(config: unknown): Promise<Map<string, Asked>> {
+  await pulumi.runtime.setMocks(
+    {
+      newResource: ({ inputs }) => ({ id: "", state: z.record(z.string(), z.unknown()).parse(inputs) }),
+      call: () => ({}),
+    },
+    "datapath-lab",
+    "dev",
+    true,
+  );
+  const monitor: unknown = pulumi.runtime.getMonitor();
+  assert.ok(typeof monitor === "object" && monitor !== null);
+  const register: unknown = Reflect.get(monitor, "registerResource");
+  assert.ok(typeof register === "function");
+  const seen = new Map<string, Asked>();
+  Reflect.set(monitor, "registerResource", (request: { toObject(): unknown }, done: unknown) => {
+    const told = asked.parse(request.toObject());
+    seen.set(told.name, told);
+    Reflect.apply(register, monitor, [request, done]);
+  });
+  // The SDK's mocks know hooks, but not their registration.
+  Reflect.set(monitor, "registerResourceHook", (_: unknown, done: (error: null, reply: object) => void) =>
+    done(null, {}),
+  );
+  new DatapathLab("dev", parseLabConfig(config));
+  await pulumi.runtime.disconnect();
+  return seen;
+}
+
+const hosts = {
+  kind: "hosts",
+  hosts: ["one", "two"].map((name, index) => ({ name, address: `192.0.2.${index + 1}`, hostKey: "ssh-ed25519 AAAA" })),
+};
+
+describe("a lab on machines, in a preview", function () {
+  this.timeout("1m");
+
+  it("is known from the first machine to Cilium's release before anything stands", async () => {
+    const seen = await previewed({ machines: hosts, datapath: { mode: "native" } });
+    for (const name of ["preflight-check", "k3s-token", "one-install", "two-k3s", "kubeconfig", "k3s-api"]) {
+      assert.ok(seen.has(name), name);
+    }
+    assert.equal(seen.get("cilium-release")?.type, "kubernetes:helm.sh/v3:Release");
+  });
+
+  it("takes nothing off a cluster whose machines go as a whole, and all of it off given machines", async () => {
+    const made = await previewed({ machines: { kind: "libvirt", image: { path: import.meta.filename } } });
+    assert.match(made.get("cilium-release")?.deletedwith ?? "", /::node-1$/);
+    assert.match(made.get("cilium-rollout")?.deletedwith ?? "", /::node-1$/);
+    const given = await previewed({ machines: hosts });
+    assert.equal(given.get("cilium-release")?.deletedwith, "");
+  });
+
+  it("on a cluster that stands already is its access and Cilium alone", async () => {
+    const seen = await previewed({
+      machines: { kind: "none", kubeconfig: import.meta.filename },
+      cilium: { manage: false },
+    });
+    assert.ok(seen.has("cilium-rollout"));
+    assert.ok(!seen.has("cilium-release"), "manage: false leaves the release alone");
+    assert.ok(!seen.has("k3s"));
+  });
+});
