@@ -5,7 +5,7 @@ import { RandomPassword } from "@pulumi/random";
 import type { Cluster } from "../datapath/config/cluster.ts";
 import type { Datapath } from "../datapath/config/datapath.ts";
 import type { K3sConfig } from "../datapath/config/k3s.ts";
-import { k3sConfigText, k3sNodes, k3sSettings, type K3sNode } from "../datapath/k3s-config.ts";
+import { inheritedSettings, k3sConfigText, k3sNodes, k3sSettings, type K3sNode } from "../datapath/k3s-config.ts";
 import { labKubeconfig } from "../datapath/k3s-kubeconfig.ts";
 import { checksumOf } from "./local-file.ts";
 import { expandHome } from "./machines/private-key.ts";
@@ -81,6 +81,7 @@ export class K3s extends pulumi.ComponentResource {
     this.context = `${pulumi.getProject()}-${pulumi.getStack()}`;
 
     const token = new RandomPassword(`${name}-token`, { length: tokenLength, special: false }, { parent: this });
+    const input = { ...args, firstServerAddress: first.node.address };
     const brought = this.#bringBinaries(args);
     /** Gives a node the release that is asked for, where another one runs. */
     const upgrade = ({ node, machine }: Member, after: readonly pulumi.Resource[]): pulumi.Resource =>
@@ -96,7 +97,8 @@ export class K3s extends pulumi.ComponentResource {
         variables: {
           LAB_ROLE: node.role,
           LAB_VERSION: k3s.version,
-          LAB_CONFIG: k3sConfigText(k3sSettings(node, { ...args, firstServerAddress: first.node.address })),
+          LAB_CONFIG: k3sConfigText(k3sSettings(node, input)),
+          LAB_INHERITED: k3sConfigText(inheritedSettings(node, input)),
           LAB_CLUSTER: first.machine.incarnation,
           LAB_LIMIT_SECONDS: `${k3s.startLimitSeconds}`,
         },

@@ -105,6 +105,23 @@ export function k3sSettings(node: K3sNode, input: K3sConfigInput): K3sSettings {
   return Object.fromEntries(settings.sort(([one], [other]) => (one < other ? -1 : 1)));
 }
 
+/** Settings that an agent takes from its server, once, when it starts (K3s v1.26.6 pkg/agent/config/config.go; pkg/daemons/agent). */
+const inherited = [
+  "cluster-cidr",
+  "service-cidr",
+  "cluster-dns",
+  "cluster-domain",
+  "disable-kube-proxy",
+  "flannel-backend",
+];
+
+/** What an agent runs with though its own file does not say so: a change of it is a reason to start again. */
+export function inheritedSettings(node: K3sNode, input: K3sConfigInput): K3sSettings {
+  if (node.role !== "agent") return {};
+  const server = k3sSettings({ ...node, role: "first-server" }, input);
+  return Object.fromEntries(Object.entries(server).filter(([key]) => inherited.includes(key)));
+}
+
 /**
  * The text of a node's config file. Every string is quoted: K3s reads YAML 1.1, in which on, 0600 and 1:30 are none.
  */

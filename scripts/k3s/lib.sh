@@ -66,8 +66,8 @@ pointed_to() { readlink "$binary" 2>/dev/null | sed -n 's|^\.\./lib/k3s/\([^/]*\
 
 # fingerprint UNIT: what a service is started with, as it lies there. $lab/applied holds that of the last start that went well.
 fingerprint() {
-  for file in "$releases/$(pointed_to)/sha256" "$settings/config.yaml" "$settings/token" "$units/$1.service" "$lab/cluster"; do
-    sha256sum <"$file"
+  for file in "$releases/$(pointed_to)/sha256" "$settings/config.yaml" "$settings/token" "$units/$1.service" "$lab/cluster" "$lab/inherited"; do
+    sha256sum <"$file" 2>/dev/null || echo none
   done | sha256sum | cut -d ' ' -f 1
 }
 

@@ -10,6 +10,7 @@ import { checkLabConfig, labConfig } from "../../datapath/config/index.ts";
 import { k3s as k3sSchema, type K3sConfig } from "../../datapath/config/k3s.ts";
 import {
   agentSettings,
+  inheritedSettings,
   k3sConfigText,
   k3sNodes,
   k3sSettings,
@@ -85,6 +86,22 @@ describe("K3s's config file", () => {
         }
       }),
     );
+  });
+
+  it("is taken over by agents in part: what a change of the server's means for them", () => {
+    const [, agent] = k3sNodes(machines, 1);
+    const [server] = k3sNodes(machines, 1);
+    assert.ok(server && agent);
+    const of = (node: typeof agent, datapath: unknown): K3sSettings =>
+      inheritedSettings(node, {
+        datapath: datapathSchema.parse(datapath),
+        cluster: clusterSchema.parse({}),
+        k3s: k3sSchema.parse({}),
+        firstServerAddress: "192.0.2.11",
+      });
+    assert.deepEqual(of(server, { mode: "native" }), {});
+    assert.equal(of(agent, { mode: "native" })["disable-kube-proxy"], undefined);
+    assert.equal(of(agent, { mode: "native", kubeProxyReplacement: "strict" })["disable-kube-proxy"], true);
   });
 
   it("holds no setting without an owner in the config", () => {

@@ -1,0 +1,289 @@
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer, type Server } from "node:http";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import fc from "fast-check";
+import { quoted, remoteJobs, type RemoteJobs, type RemoteVariables } from "../../components/remote-job.ts";
+
+const version = "v1.26.6+k3s1";
+const binaryOf = (release: string): Buffer => Buffer.from(`#!/bin/sh\necho "k3s version ${release} (test)"\n`);
+const sha256Of = (content: Buffer): string => createHash("sha256").update(content).digest("hex");
+
+describe("A value of the config, on its way to a machine", function () {
+  this.timeout("1m");
+  it("is the same there, whatever is in it", () => {
+    const hostile = fc.constantFrom("'", "'\\''", "$(id)", "`id`", "\\", "a\nb", "-n", "*", "~", "!");
+    fc.assert(
+      fc.property(fc.oneof(hostile, fc.string(), fc.string({ unit: "binary" })), (text) => {
+        const value = text.replaceAll("\0", "");
+        const sent = Buffer.from(value).toString();
+        assert.equal(execFileSync("sh", ["-s"], { input: `printf %s ${quoted(sent)}`, encoding: "utf8" }), sent);
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
+
+describe("The scripts that bring K3s to a machine", function () {
+  this.timeout("1m");
+  let root: string;
+  let server: Server;
+  let origin: string;
+  /** What the mirror gives by path, and what was asked of it. */
+  const served = new Map<string, Buffer>();
+  let asked: string[] = [];
+
+  before(async () => {
+    server = createServer((request, response) => {
+      const url = decodeURIComponent(request.url ?? "");
+      const body = served.get(url);
+      const from = /^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1];
+      asked.push(`${url}${from === undefined ? "" : ` from ${from}`}`);
+      if (body === undefined) {
+        response.writeHead(404).end("not here");
+      } else if (from === undefined) {
+        response.writeHead(200, { "Content-Length": body.length }).end(body);
+      } else if (Number(from) >= body.length) {
+        response.writeHead(416).end();
+      } else {
+        const range = `bytes ${from}-${body.length - 1}/${body.length}`;
+        response.writeHead(206, { "Content-Range": range }).end(body.subarray(Number(from)));
+      }
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    assert.ok(address !== null && typeof address === "object");
+    origin = `http://127.0.0.1:${address.port}`;
+  });
+  after(() => server.close());
+  beforeEach(() => {
+    root = mkdtempSync(path.join(tmpdir(), "datapath-lab-k3s-root-"));
+    served.clear();
+    asked = [];
+    // Programs that would look at, or change, the machine that runs the tests.
+    for (const [name, text] of Object.entries({
+      uname: "echo x86_64",
+      systemctl: '[ "$1" != is-enabled ] && [ "$1" != is-active ]',
+      ip: "exit 0",
+      tc: "exit 0",
+      "iptables-save": "exit 0",
+      "ip6tables-save": "exit 0",
+    })) {
+      stub(name, text);
+    }
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  function stub(name: string, text: string): void {
+    mkdirSync(path.join(root, "stubs"), { recursive: true });
+    writeFileSync(path.join(root, "stubs", name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  }
+  function place(file: string, content: string | Buffer): void {
+    mkdirSync(path.dirname(path.join(root, file)), { recursive: true });
+    writeFileSync(path.join(root, file), content);
+  }
+  function install(release: string): void {
+    place("usr/local/bin/k3s", binaryOf(release));
+    chmodSync(path.join(root, "usr/local/bin/k3s"), 0o755);
+  }
+  function serve(mirror: string, content = binaryOf(version), published = sha256Of(binaryOf(version))): void {
+    served.set(`/${mirror}/${version}/k3s`, content);
+    served.set(
+      `/${mirror}/${version}/sha256sum-amd64.txt`,
+      Buffer.from(`${"0".repeat(64)}  k3s-airgap-images-amd64.tar\n${published}  k3s\n`),
+    );
+  }
+
+  function run(jobs: RemoteJobs, variables: RemoteVariables): Promise<{ status: number; said: string }> {
+    return new Promise((resolve) => {
+      const shell = spawn("sh", ["-s", "up"], {
+        cwd: root,
+        env: { PATH: `${root}/stubs:${process.env["PATH"] ?? ""}`, no_proxy: "127.0.0.1" },
+        stdio: ["pipe", "ignore", "pipe"],
+      });
+      let said = "";
+      shell.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
+      shell.on("close", (status) => {
+        resolve({ status: status ?? -1, said });
+      });
+      shell.stdin.end(remoteJobs(jobs, { LAB_NODE: "node-1", LAB_ROOT: root, ...variables }));
+    });
+  }
+  const bring = (variables: RemoteVariables = {}): ReturnType<typeof run> =>
+    run(
+      { up: ["k3s/bring-binary"] },
+      { LAB_VERSION: version, LAB_LIMIT_SECONDS: "20", LAB_URLS: `${origin}/good`, ...variables },
+    );
+  const release = (): string => path.join(root, "usr/local/lib/k3s", version);
+
+  it("download a binary once, and check it against the release's checksum file", async () => {
+    serve("good");
+    const { status, said } = await bring();
+    assert.equal(status, 0, said);
+    assert.deepEqual(readFileSync(path.join(release(), "k3s")), binaryOf(version));
+    assert.match((await bring()).said, /K3s v1\.26\.6\+k3s1 is here already, sha256 [0-9a-f]{64}/);
+    assert.deepEqual(asked, [`/good/${version}/sha256sum-amd64.txt`, `/good/${version}/k3s`]);
+    assert.deepEqual(readdirSync(release()).sort(), ["k3s", "sha256"]);
+  });
+
+  it("take the next mirror where one has it not, or not the right one", async () => {
+    serve("corrupt", Buffer.from("something else"));
+    serve("good");
+    const urls = ["absent", "corrupt", "good"].map((mirror) => `${origin}/${mirror}`);
+    const { status, said } = await bring({ LAB_URLS: urls.join("\n") });
+    assert.equal(status, 0, said);
+    assert.deepEqual(readFileSync(path.join(release(), "k3s")), binaryOf(version));
+  });
+
+  it("keep nothing where no mirror has it, and say what each gave", async () => {
+    serve("corrupt", Buffer.from("something else"));
+    served.set(`/other/${version}/sha256sum-amd64.txt`, Buffer.from("<html>\n"));
+    const urls = ["absent", "corrupt", "other"].map((mirror) => `${origin}/${mirror}`);
+    const { status, said } = await bring({ LAB_URLS: urls.join("\n") });
+    assert.equal(status, 1);
+    assert.match(said, /node-1: No URL gave K3s v1\.26\.6\+k3s1 \(k3s\.source\); nothing was installed\./);
+    assert.match(said, /absent\/v1\.26\.6\+k3s1\/sha256sum-amd64\.txt: curl ended with status 22/);
+    assert.match(said, /corrupt\/v1\.26\.6\+k3s1\/k3s: sha256 [0-9a-f]{64}, and the release says [0-9a-f]{64}/);
+    assert.match(said, /other\/v1\.26\.6\+k3s1\/sha256sum-amd64\.txt: names no k3s/);
+    assert.ok(!existsSync(path.join(release(), "k3s")) && !existsSync(path.join(release(), "k3s.partial")));
+  });
+
+  it("go on where a download was cut off", async () => {
+    serve("good");
+    place(`usr/local/lib/k3s/${version}/k3s.partial`, binaryOf(version).subarray(0, 10));
+    const { status, said } = await bring();
+    assert.equal(status, 0, said);
+    assert.ok(asked.includes(`/good/${version}/k3s from 10`), asked.join());
+    assert.deepEqual(readFileSync(path.join(release(), "k3s")), binaryOf(version));
+  });
+
+  it("refuse a release that is not the pinned one, before it is downloaded", async () => {
+    serve("good");
+    const { status, said } = await bring({ LAB_SHA256: "f".repeat(64) });
+    assert.equal(status, 1);
+    assert.match(said, /the release says sha256 [0-9a-f]{64}, and k3s\.source\.sha256 is f{64}/);
+    assert.deepEqual(asked, [`/good/${version}/sha256sum-amd64.txt`]);
+  });
+
+  it("refuse a binary of another release than its folder says", async () => {
+    const other = binaryOf("v1.26.7+k3s1");
+    serve("good", other, sha256Of(other));
+    const { status, said } = await bring();
+    assert.equal(status, 1);
+    assert.match(said, /The binary is K3s v1\.26\.7\+k3s1, and v1\.26\.6\+k3s1 was asked for\./);
+    assert.ok(!existsSync(path.join(release(), "k3s")));
+  });
+
+  it("take binary and images that were copied there, without any network", async () => {
+    place("datapath-lab-k3s-binary", binaryOf(version));
+    place("datapath-lab-k3s-images.tar.zst", "images");
+    const files = { LAB_URLS: "", LAB_FILE: "datapath-lab-k3s-binary", LAB_IMAGES: "datapath-lab-k3s-images.tar.zst" };
+    const { status, said } = await bring({ ...files, LAB_SHA256: sha256Of(binaryOf(version)) });
+    assert.equal(status, 0, said);
+    const images = path.join(root, "var/lib/rancher/k3s/agent/images");
+    assert.deepEqual(readdirSync(images), ["k3s-airgap-images.tar.zst"]);
+    assert.deepEqual(readFileSync(path.join(release(), "k3s")), binaryOf(version));
+    const wrong = await bring({ ...files, LAB_SHA256: "f".repeat(64) });
+    assert.match(wrong.said, /The binary that was copied here has sha256 [0-9a-f]{64}, and f{64} was asked for/);
+    assert.deepEqual(asked, []);
+  });
+
+  for (const [installed, isRefused] of [
+    ["v1.26.6+k3s1", false],
+    ["v1.26.5+k3s9", false],
+    ["v1.25.16+k3s4", false],
+    ["v1.26.6-rc1+k3s1", false],
+    ["v1.26.6+k3s2", true],
+    ["v1.26.10+k3s1", true],
+    ["v1.27.1+k3s1", true],
+  ] as const) {
+    it(`${isRefused ? "refuse" : "take"} ${version} where ${installed} is installed`, async () => {
+      serve("good");
+      install(installed);
+      const { status, said } = await bring();
+      assert.equal(status, isRefused ? 1 : 0, said);
+      if (isRefused)
+        assert.match(said, /is installed, and v1\.26\.6\+k3s1 is older: its data can't be read by an older one/);
+    });
+  }
+
+  describe("on a machine where somebody was before", () => {
+    const look = (variables: RemoteVariables = {}): ReturnType<typeof run> =>
+      run({ up: ["k3s/check-leftovers"] }, { LAB_ID: "lab/one", LAB_CLEAN: "false", ...variables });
+
+    it("name everything that is left, and stop", async () => {
+      place("etc/cni/net.d/10-flannel.conflist", "{}");
+      place("var/lib/kubelet/config", "");
+      install("v1.24.0+k3s1");
+      stub("ip", 'echo "3: flannel.1: <UP>"; echo "4: cilium_host@cilium_net: <UP>"; echo "5: eth0: <UP>"');
+      stub("iptables-save", 'echo ":KUBE-SERVICES - [0:0]"; echo ":CILIUM_INPUT - [0:0]"; echo ":INPUT ACCEPT [0:0]"');
+      stub("systemctl", '[ "$1" = is-enabled ] && [ "$3" = k3s ]');
+      const { status, said } = await look();
+      assert.equal(status, 1);
+      assert.deepEqual(
+        said.split("\n").filter((line) => line.startsWith("  | ")),
+        [
+          "  | service k3s",
+          "  | /var/lib/kubelet",
+          "  | /etc/cni/net.d",
+          "  | /usr/local/bin/k3s",
+          "  | link flannel.1",
+          "  | link cilium_host",
+          "  | iptables chains of CILIUM",
+          "  | iptables chains of KUBE",
+        ],
+      );
+      assert.match(said, /Set k3s\.clean to true to have them removed, or take a fresh machine\./);
+    });
+
+    it("remove it when told so, and what is not Kubernetes' stays", async () => {
+      place("etc/cni/net.d/10-flannel.conflist", "{}");
+      place("etc/rancher/k3s/config.yaml", "");
+      place("etc/hosts", "127.0.0.1 localhost");
+      const { status, said } = await look({ LAB_CLEAN: "true" });
+      assert.equal(status, 0, said);
+      assert.ok(!existsSync(path.join(root, "etc/cni/net.d")) && !existsSync(path.join(root, "etc/rancher")));
+      assert.ok(existsSync(path.join(root, "etc/hosts")));
+    });
+
+    it("take what this lab itself brought for none", async () => {
+      assert.equal((await look()).status, 0);
+      place("etc/rancher/k3s/config.yaml", "");
+      assert.deepEqual(await look(), { status: 0, said: "" });
+    });
+
+    it("leave another lab's K3s alone", async () => {
+      assert.equal((await look({ LAB_ID: "lab/other" })).status, 0);
+      const { status, said } = await look();
+      assert.equal(status, 1);
+      assert.match(said, /The K3s on this machine belongs to the lab lab\/other\. Destroy that/);
+      assert.equal((await look({ LAB_CLEAN: "true" })).status, 0);
+    });
+  });
+
+  it("let a node that was made anew join under its name again, and leave the others", async () => {
+    place("usr/local/bin/k3s", `#!/bin/sh\necho "$*" >>${root}/kubectl\n`);
+    chmodSync(path.join(root, "usr/local/bin/k3s"), 0o755);
+    const forget = (nodes: string): ReturnType<typeof run> => run({ up: ["k3s/forget-nodes"] }, { LAB_NODES: nodes });
+    await forget("node-1 a\nnode-2 b");
+    assert.ok(!existsSync(path.join(root, "kubectl")));
+    const { said } = await forget("node-1 a\nnode-2 c");
+    assert.match(said, /node-2 was made anew: its old node goes/);
+    assert.deepEqual(readFileSync(path.join(root, "kubectl"), "utf8").trim().split("\n"), [
+      "kubectl delete node node-2 --ignore-not-found --wait=false",
+      "kubectl delete secret node-2.node-password.k3s --namespace kube-system --ignore-not-found",
+    ]);
+  });
+});
