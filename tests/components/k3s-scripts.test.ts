@@ -9,6 +9,7 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -270,6 +271,171 @@ describe("The scripts that bring K3s to a machine", function () {
       assert.equal(status, 1);
       assert.match(said, /The K3s on this machine belongs to the lab lab\/other\. Destroy that/);
       assert.equal((await look({ LAB_CLEAN: "true" })).status, 0);
+    });
+  });
+
+  describe("and let it run", () => {
+    const states = (): string => path.join(root, "state");
+    /** A service manager that starts whatever has settings without the word wrong, and counts. */
+    beforeEach(() => {
+      stub(
+        "systemctl",
+        `cd ${root}
+unit() { for word; do case $word in k3s*) echo "$word" ;; esac; done; }
+u=$(unit "$@")
+case "$*" in
+  "start --no-block "*)
+    echo "$u" >>starts
+    if grep -q wrong etc/rancher/k3s/config.yaml || [ -e "fails-$(readlink usr/local/bin/k3s | cut -d / -f 4)" ]; then
+      echo failed >state; else echo active >state; fi ;;
+  "stop "* | "disable "*) echo inactive >state ;;
+  "show --property ActiveState "*) cat state ;;
+  "show --property NRestarts "*) echo 0 ;;
+  "is-active "*) [ "$(cat state)" = active ] ;;
+  "enable "*) touch enabled ;;
+  "is-enabled "*) [ -e enabled ] ;;
+esac`,
+      );
+      stub("journalctl", "echo level=fatal; echo told to fail");
+      for (const each of [version, "v1.26.9+k3s1"]) {
+        place(`usr/local/lib/k3s/${each}/k3s`, binaryOf(each));
+        chmodSync(path.join(root, `usr/local/lib/k3s/${each}/k3s`), 0o755);
+        place(`usr/local/lib/k3s/${each}/sha256`, sha256Of(binaryOf(each)));
+      }
+      mkdirSync(path.join(root, "etc/systemd/system"), { recursive: true });
+    });
+
+    const configure = (variables: RemoteVariables = {}): ReturnType<typeof run> =>
+      run(
+        { up: ["k3s/configure"] },
+        {
+          LAB_ROLE: "first-server",
+          LAB_VERSION: version,
+          LAB_CONFIG: 'node-name: "node-1"\n',
+          LAB_TOKEN: "T0kenThatNobodyMaySee",
+          LAB_CLUSTER: "making-1",
+          LAB_INHERITED: "{}",
+          LAB_LIMIT_SECONDS: "5",
+          ...variables,
+        },
+      );
+    const upgrade = (): ReturnType<typeof run> =>
+      run({ up: ["k3s/upgrade"] }, { LAB_ROLE: "first-server", LAB_VERSION: "v1.26.9+k3s1", LAB_LIMIT_SECONDS: "5" });
+    const read = (file: string): string => readFileSync(path.join(root, file), "utf8");
+    const starts = (): number => (existsSync(path.join(root, "starts")) ? read("starts").trim().split("\n").length : 0);
+    const mode = (file: string): string => (statSync(path.join(root, file)).mode & 0o777).toString(8);
+
+    it("write settings and token for root alone, and start once", async () => {
+      const { status, said } = await configure();
+      assert.equal(status, 0, said);
+      assert.equal(read("etc/rancher/k3s/config.yaml"), 'node-name: "node-1"\n');
+      assert.equal(read("etc/rancher/k3s/token"), "T0kenThatNobodyMaySee\n");
+      const files = ["etc/rancher/k3s/config.yaml", "etc/rancher/k3s/token", "etc/systemd/system/k3s.service"];
+      assert.deepEqual(files.map(mode), ["600", "600", "644"]);
+      assert.match(
+        read("etc/systemd/system/k3s.service"),
+        /\nType=notify\n[^]*\nExecStart=\/usr\/local\/bin\/k3s server\n/,
+      );
+      assert.ok(!said.includes("T0ken"));
+      assert.match((await configure()).said, /K3s runs with these settings already/);
+      assert.equal(starts(), 1);
+    });
+
+    for (const [what, variables] of [
+      ["its settings", { LAB_CONFIG: 'node-name: "other"\n' }],
+      ["what agents take from their server", { LAB_INHERITED: "disable-kube-proxy: true" }],
+      ["its token", { LAB_TOKEN: "another" }],
+    ] as const) {
+      it(`start again where ${what} changed`, async () => {
+        await configure();
+        assert.equal((await configure(variables)).status, 0);
+        assert.equal(starts(), 2);
+      });
+    }
+
+    it("start again what was stopped, or was changed by hand", async () => {
+      await configure();
+      writeFileSync(states(), "inactive\n");
+      assert.equal((await configure()).status, 0);
+      writeFileSync(path.join(root, "etc/rancher/k3s/config.yaml"), "by: hand\n");
+      assert.equal((await configure()).status, 0);
+      assert.equal(read("etc/rancher/k3s/config.yaml"), 'node-name: "node-1"\n');
+      assert.equal(starts(), 3);
+    });
+
+    it("put settings back that it does not start with, and say the end of its journal", async () => {
+      await configure();
+      const { status, said } = await configure({ LAB_CONFIG: "wrong: true\n" });
+      assert.equal(status, 1);
+      assert.match(
+        said,
+        /K3s did not come up: the service k3s ends as soon as it starts\. The end of its journal:\n {2}\| level=fatal\n {2}\| told to fail/,
+      );
+      assert.match(
+        said,
+        /The settings of before are in place again, and K3s runs with them\. With config\.yaml it did not/,
+      );
+      assert.equal(read("etc/rancher/k3s/config.yaml"), 'node-name: "node-1"\n');
+      assert.equal(read("state"), "active\n");
+      assert.match((await configure()).said, /K3s runs with these settings already/);
+    });
+
+    it("stop what never ran, and try again the next time", async () => {
+      const { status, said } = await configure({ LAB_CONFIG: "wrong: true\n" });
+      assert.equal(status, 1);
+      assert.match(said, /K3s never ran here before, and is stopped/);
+      assert.equal(read("state"), "inactive\n");
+      assert.equal((await configure()).status, 0);
+    });
+
+    it("leave nothing of themselves behind", async () => {
+      await configure();
+      await configure({ LAB_CONFIG: "wrong: true\n" });
+      assert.deepEqual(readdirSync(path.join(root, "var/lib/datapath-lab/k3s")).sort(), [
+        "applied",
+        "cluster",
+        "inherited",
+      ]);
+      assert.deepEqual(readdirSync(path.join(root, "etc/rancher/k3s")).sort(), ["config.yaml", "token"]);
+    });
+
+    it("give a node's old certificates up where the cluster was made anew", async () => {
+      const agent = { LAB_ROLE: "agent" };
+      await configure(agent);
+      place("var/lib/rancher/k3s/agent/client-ca.crt", "old");
+      place("var/lib/rancher/k3s/agent/images/kept.tar", "kept");
+      const { said } = await configure({ ...agent, LAB_CLUSTER: "making-2" });
+      assert.match(said, /The cluster was made anew: this node leaves the old one/);
+      assert.deepEqual(readdirSync(path.join(root, "var/lib/rancher/k3s/agent")), ["images"]);
+    });
+
+    it("make no agent of a server in passing", async () => {
+      await configure();
+      const { status, said } = await configure({ LAB_ROLE: "agent" });
+      assert.equal(status, 1);
+      assert.match(said, /This machine is a server, and its part of the datastore can't be taken from it in passing/);
+    });
+
+    it("go to another release only where one runs, with the settings that are there", async () => {
+      assert.deepEqual(await upgrade(), { status: 0, said: "" });
+      await configure();
+      const { status, said } = await upgrade();
+      assert.equal(status, 0, said);
+      assert.match(said, /K3s goes from v1\.26\.6\+k3s1 to v1\.26\.9\+k3s1/);
+      assert.equal(starts(), 2);
+      // The step that follows finds nothing to do.
+      assert.match((await configure({ LAB_VERSION: "v1.26.9+k3s1" })).said, /K3s runs with these settings already/);
+      assert.equal(starts(), 2);
+    });
+
+    it("put the old release back where the new one does not start", async () => {
+      await configure();
+      place("fails-v1.26.9+k3s1", "");
+      const { status, said } = await upgrade();
+      assert.equal(status, 1);
+      assert.match(said, /K3s v1\.26\.9\+k3s1 does not start: the service k3s ends as soon as it starts/);
+      assert.match(said, /\| told to fail[^]*K3s v1\.26\.6\+k3s1 is back in its place and runs\./);
+      assert.match((await configure()).said, /K3s runs with these settings already/);
     });
   });
 
