@@ -81,6 +81,6 @@ for (const { file, content } of generated) {
   console.log(`wrote ${file}`);
 }
 if (values.check && old.length > 0) {
-  console.error(`Not as generated: ${old.join(", ")}. Run: node --import tsx cli/generate.ts`);
+  console.error(`Not as generated: ${old.join(", ")}. Run: npm run generate`);
   process.exitCode = 1;
 }

@@ -1,8 +1,10 @@
-// Runs test files by mocha and tells the parent process how many passed and failed.
+// Runs test files by mocha and tells the parent process, where there is one, how many passed and failed.
+//   tests/run-suite.ts [--without TITLE]… [FILE|FOLDER]…     by itself: what the suite fast begins with
 import { readdirSync, statSync } from "node:fs";
 import path from "node:path";
+import { parseArgs } from "node:util";
 import Mocha from "mocha";
-import type { Outcome } from "./suites.ts";
+import { suites, type MochaStep, type Outcome } from "./suites.ts";
 
 /** Files that are named, and those named *.test.ts anywhere below a folder. */
 function testFiles(place: string): string[] {
@@ -11,11 +13,25 @@ function testFiles(place: string): string[] {
   return entries.filter((entry) => entry.endsWith(".test.ts")).map((entry) => path.join(place, entry));
 }
 
-const files = process.argv.slice(2).flatMap(testFiles).sort();
-if (files.length === 0) throw new Error(`no test file in ${process.argv.slice(2).join(" ")}`);
+/** What the command line says, or where it says nothing the first tests of the suite fast. */
+function asked(): MochaStep {
+  const { values, positionals } = parseArgs({
+    options: { without: { type: "string", multiple: true } },
+    allowPositionals: true,
+  });
+  if (positionals.length > 0) return { mocha: positionals, without: values.without ?? [] };
+  const [first] = suites.find(({ name }) => name === "fast")?.steps ?? [];
+  if (first === undefined || !("mocha" in first)) throw new Error("there is no suite fast");
+  return first;
+}
+
+const { mocha: places, without = [] } = asked();
+const files = places.flatMap(testFiles).sort();
+if (files.length === 0) throw new Error(`no test file in ${places.join(" ")}`);
 
 // A limit against tests that hang, not a measure of speed: machines are busy now and then.
 const mocha = new Mocha({ timeout: 180_000, forbidOnly: true, forbidPending: true, color: process.stdout.isTTY });
+if (without.length > 0) mocha.grep(new RegExp(without.join("|"))).invert();
 for (const file of files) mocha.addFile(file);
 await mocha.loadFilesAsync();
 const runner = mocha.run((failures) => {

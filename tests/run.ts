@@ -1,11 +1,12 @@
 // `npm test`: every check of the project, in the order in which they say most for their time.
 //   npm test                   all of them
 //   npm test -- unit lab       these suites alone; some run only when they are asked for like this
+//   npm test -- fast           the unit tests that take no time
 // On a person's machine a suite whose prerequisites are missing is left out and named at the end; with CI=true nothing is
 // left out: what is missing is installed, or the run fails.
 import { fork, spawn } from "node:child_process";
 import path from "node:path";
-import { suites, type Outcome, type Suite } from "./suites.ts";
+import { suites, type MochaStep, type Outcome, type Suite } from "./suites.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
 const isCI = process.env["CI"] === "true";
@@ -53,9 +54,10 @@ function runCommand([program = "", ...rest]: readonly string[]): Promise<Outcome
 }
 
 /** Runs mocha in a process of its own: Pulumi's mocks are one a process. A process that says nothing has failed. */
-function runMocha(places: readonly string[]): Promise<Outcome> {
+function runMocha({ mocha, without = [] }: MochaStep): Promise<Outcome> {
   return new Promise((resolve) => {
-    const child = fork(path.join(import.meta.dirname, "run-suite.ts"), places, { cwd: root });
+    const words = [...without.flatMap((title) => ["--without", title]), ...mocha];
+    const child = fork(path.join(import.meta.dirname, "run-suite.ts"), words, { cwd: root });
     let outcome: Outcome | undefined;
     child.on("message", (message: Outcome) => (outcome = message));
     child.on("close", (code) => {
@@ -75,14 +77,16 @@ async function runSuite(suite: Suite): Promise<Outcome> {
   }
   let total: Outcome = { passed: 0, failed: 0 };
   for (const step of suite.steps) {
-    const outcome = "command" in step ? await runCommand(step.command) : await runMocha(step.mocha);
+    const outcome = "command" in step ? await runCommand(step.command) : await runMocha(step);
     total = { passed: total.passed + outcome.passed, failed: total.failed + outcome.failed };
   }
   return total;
 }
 
 const results: { suite: Suite; outcome: Outcome; seconds: number }[] = [];
-const wanted = suites.filter(({ name }) => chosen.length === 0 || chosen.includes(name));
+const wanted = suites.filter(({ name, partOf }) =>
+  chosen.length === 0 ? partOf === undefined : chosen.includes(name),
+);
 prepare(wanted);
 for (const suite of wanted) {
   console.log(`\n=== ${suite.name}: ${suite.about}`);

@@ -9,13 +9,22 @@ export interface Outcome {
   readonly leftOut?: string;
 }
 
-export type Step = { readonly command: readonly string[] } | { readonly mocha: readonly string[] };
+export interface MochaStep {
+  /** Test files, and folders of them. */
+  readonly mocha: readonly string[];
+  /** Tests whose title matches one of these regular expressions are left out. */
+  readonly without?: readonly string[];
+}
+
+export type Step = { readonly command: readonly string[] } | MochaStep;
 
 export interface Suite {
   readonly name: string;
   readonly about: string;
   /** Why the suite runs only where it is asked for by name. */
   readonly onRequest?: string;
+  /** The suite whose tests, or some of them, this one repeats: it runs only where it is asked for, and is missed by nobody. */
+  readonly partOf?: string;
   /** Brings what the suite needs. Rejects with the reason where this machine can't have it. */
   readonly prepare?: (log: (line: string) => void) => Promise<void>;
   readonly steps: readonly Step[];
@@ -56,6 +65,19 @@ export const suites: readonly Suite[] = [
       { command: ["npx", "--no-install", "prettier", "--check", "--log-level=warn", "."] },
       { command: ["sh", "-c", "git ls-files -z -- .ci scripts 'tests/*/harness/scripts' | xargs -0 shellcheck"] },
       { command: [...node, "cli/generate.ts", "--check"] },
+    ],
+  },
+  {
+    name: "fast",
+    about: "the unit tests that take no time: for every save",
+    partOf: "unit",
+    steps: [
+      {
+        mocha: ["tests/datapath", "tests/verification", "tests/cli", "tests/docs", "tests/report"],
+        // Thousands of made configs; a browser; programs of their own.
+        without: ["Whatever", "in Chromium", "doctor"],
+      },
+      { mocha: ["tests/components"] },
     ],
   },
   {

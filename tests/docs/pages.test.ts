@@ -12,7 +12,7 @@ function markdownBelow(folder: string): string[] {
     .map((name) => path.join(folder, name));
 }
 
-const pages = ["README.md", "CHANGELOG.md", "offline/README.md", "docs", "examples"].flatMap((place) =>
+const pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "offline/README.md", "docs", "examples"].flatMap((place) =>
   place.endsWith(".md") ? [place] : markdownBelow(place),
 );
 
