@@ -12,8 +12,8 @@ function markdownBelow(folder: string): string[] {
     .map((name) => path.join(folder, name));
 }
 
-const pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "offline/README.md", "docs", "examples"].flatMap((place) =>
-  place.endsWith(".md") ? [place] : markdownBelow(place),
+const pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "offline/README.md", "docs", "examples"].flatMap(
+  (place) => (place.endsWith(".md") ? [place] : markdownBelow(place)),
 );
 
 /** A page without its blocks of code, in which nothing is a link. */
