@@ -57,7 +57,7 @@ export class DatapathLab extends pulumi.ComponentResource {
         break;
       }
       case "hosts": {
-        const given = new Hosts("machines", { machines, datapath, strict }, parent).machines;
+        const given = new Hosts("machines", { machines, datapath, strict, clean: config.k3s.clean }, parent).machines;
         this.nodes = named(given);
         this.plan = previewPlan(config);
         this.kubeconfig = this.#cluster(config, given, false).kubeconfig;

@@ -194,7 +194,9 @@ function judgeMachine(facts: MachineFacts, config: LabConfig, wanted: Floors, la
     );
   }
   found.push(...checkKernel(config, facts.kernel, name));
-  if (facts.mark !== lab) {
+  // What is left is removed before K3s comes; what listens is part of it.
+  const isCleaned = config.k3s.clean && facts.leftovers.length > 0;
+  if (facts.mark !== lab && !isCleaned) {
     const { datapath } = config;
     const needed = {
       ...ports,
@@ -213,7 +215,7 @@ function judgeMachine(facts: MachineFacts, config: LabConfig, wanted: Floors, la
       add(
         "machine-leftovers",
         `another K3s or CNI left things behind: ${facts.leftovers.join(", ")}.`,
-        "Remove them (k3s-uninstall.sh, cilium uninstall) and restart the machine, or take a fresh one.",
+        "Set k3s.clean to true to have them removed, or take a fresh machine.",
       );
     }
   }

@@ -12,6 +12,8 @@ export interface HostsArgs {
   readonly datapath: LabConfig["datapath"];
   /** Whether warnings of the preflight are errors. */
   readonly strict: boolean;
+  /** Whether leftovers of another K3s or CNI are going to be removed; false where absent. */
+  readonly clean?: boolean;
 }
 
 /** Machines that exist already: nothing is made, all of them are looked at before anything is installed. */
@@ -42,6 +44,7 @@ export class Hosts extends pulumi.ComponentResource {
         machines: connected.map(({ host, connection }) => ({ name: host.name, connection, incarnation: host.address })),
         datapath: args.datapath,
         strict: args.strict,
+        clean: args.clean ?? false,
         floors: {
           memoryMebibytes: minimumMemoryMebibytes,
           diskGibibytes: minimumDiskGibibytes,

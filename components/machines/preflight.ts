@@ -15,6 +15,8 @@ export interface PreflightArgs {
   }[];
   readonly datapath: LabConfig["datapath"];
   readonly strict: boolean;
+  /** Whether leftovers of another K3s or CNI are going to be removed; false where absent. */
+  readonly clean?: boolean;
   readonly floors: Floors;
 }
 
@@ -34,7 +36,7 @@ export class Preflight extends pulumi.ComponentResource {
 
   constructor(name: string, args: PreflightArgs, opts?: pulumi.ComponentResourceOptions) {
     super("datapath-lab:machines:Preflight", name, { machines: args.machines.map(({ name }) => name) }, opts);
-    const { machines, datapath, strict, floors } = args;
+    const { machines, datapath, strict, clean = false, floors } = args;
     const spec = pulumi
       .output(machines.map((machine) => ({ name: machine.name, connection: machine.connection })))
       .apply((connected) =>
@@ -43,6 +45,7 @@ export class Preflight extends pulumi.ComponentResource {
           machines: connected,
           datapath,
           strict,
+          clean,
           floors,
         }),
       );

@@ -100,6 +100,15 @@ describe("The preflight", () => {
     assert.equal(messages(facts({ mark: "datapath-lab/other" }, used)).length, 2);
   });
 
+  it("lets what is left be where it is going to be removed, but not what is no leftover", () => {
+    const cleaned = labConfig.parse({ k3s: { clean: true } });
+    const used = ["leftover\t/var/lib/rancher/k3s", "listens\ttcp/6443"];
+    assert.deepEqual(messages(facts({}, used), {}, cleaned), []);
+    assert.deepEqual(messages(facts({}, ["listens\ttcp/6443"]), {}, cleaned), [
+      "node-1: something listens on tcp/6443 already, which the Kubernetes API needs.",
+    ]);
+  });
+
   it("says everything about all machines at once", () => {
     const other = { ...facts({ user: "1000", architecture: "riscv64" }), name: "node-2" };
     assert.deepEqual(messages([facts({ user: "1000" }), other]), [

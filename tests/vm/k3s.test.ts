@@ -195,7 +195,9 @@ describe("K3s on virtual machines, with a stand-in for its binary", function () 
     ]);
     const files = "/etc/rancher/k3s/config.yaml /etc/rancher/k3s/token";
     assert.deepEqual(
-      await onAll(`stat -c %a:%U ${files}; systemctl is-enabled k3s k3s-agent 2>/dev/null; true`),
+      await onAll(
+        `stat -c %a:%U ${files}; for unit in k3s k3s-agent; do systemctl is-enabled $unit 2>/dev/null; done; true`,
+      ),
       machines.map(() => "600:root\n600:root\nenabled"),
     );
     assert.match(await on("node-2", "cat /etc/rancher/k3s/config.yaml"), /server: "https:\/\/192\.168\.123\.11:6443"/);

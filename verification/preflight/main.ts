@@ -22,7 +22,7 @@ const spec = preflightSpec.parse(JSON.parse(await text(process.stdin)));
 if (process.argv[2] === "release") await runOnAll(spec, unmarkScript);
 else process.exitCode = await check(spec);
 
-async function check({ lab, machines, datapath, strict, floors }: PreflightSpec): Promise<number> {
+async function check({ lab, machines, datapath, strict, clean, floors }: PreflightSpec): Promise<number> {
   const answers = await Promise.all(
     machines.map(async ({ name, connection }): Promise<MachineFacts | Finding> => {
       try {
@@ -46,7 +46,7 @@ async function check({ lab, machines, datapath, strict, floors }: PreflightSpec)
     }),
   );
   const facts = answers.flatMap((answer) => ("kernel" in answer ? [answer] : []));
-  const config = labConfig.parse({ datapath, strict });
+  const config = labConfig.parse({ datapath, strict, k3s: { clean } });
   const findings = [
     ...answers.flatMap((answer) => ("kernel" in answer ? [] : [answer])),
     ...judgeMachines(facts, config, floors, lab),

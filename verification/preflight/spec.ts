@@ -23,6 +23,8 @@ export const preflightSpec = z.object({
   machines: z.array(z.object({ name: z.string(), connection })),
   datapath: z.unknown(),
   strict: z.boolean(),
+  /** Whether leftovers of another K3s or CNI are going to be removed. */
+  clean: z.boolean().default(false),
   floors,
 });
 

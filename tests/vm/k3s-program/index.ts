@@ -10,7 +10,7 @@ const config = parseLabConfig({
   k3s: given.requireObject("k3s"),
 });
 if (config.machines.kind !== "hosts") throw new Error("the test gives hosts");
-const hosts = new Hosts("machines", { ...config, machines: config.machines });
+const hosts = new Hosts("machines", { ...config, machines: config.machines, clean: config.k3s.clean });
 const k3s = new K3s("k3s", { ...config, machines: hosts.machines, ownsMachines: false });
 if (given.getBoolean("waitUntilReady") === true) k3s.waitUntilReady("nodes-ready", []);
 
