@@ -89,6 +89,16 @@ describe("Cilium under mocks, in a preview", () => {
     assert.ok(!JSON.stringify(release.inputs).includes("__pulumiUnknown"));
   });
 
+  it("has pods of every kind made anew after the release was replaced, and the lab's alone after an upgrade", async () => {
+    const spec = async (strategy: string): Promise<unknown> => {
+      const stdin = (await previewed({ strategy })).get("cilium-rollout")?.inputs["stdin"];
+      return JSON.parse(z.string().parse(pulumi.runtime.unwrapRpcSecret(stdin)));
+    };
+    const own = { kubeconfig: "apiVersion: v1", limitSeconds: 600, definitions: [] };
+    assert.deepEqual(await spec("upgrade"), { ...own, restartPods: "lab", replaced: false });
+    assert.deepEqual(await spec("replace"), { ...own, restartPods: "all", replaced: true });
+  });
+
   it("leaves the release alone with manage: false, and still waits", async () => {
     const seen = await previewed({ manage: false });
     assert.equal(seen.get("cilium-release"), undefined);

@@ -48,7 +48,13 @@ export async function seenChange(config: KubeConfig, signal: AbortSignal): Promi
   if (pair === undefined) return { modeChangeUnmeasured: noPair };
   try {
     const limit = Date.now() + recoveryLimitSeconds * 1000;
-    while (!(await repliesComeBack(config, pair)) && Date.now() < limit) await delay(500, undefined, { signal });
+    for (;;) {
+      const logs = await Promise.all(pair.map((from) => probe(config, from, "read")));
+      if (logs.includes("")) return { modeChangeUnmeasured: "no pods were asked to ping each other before the change" };
+      const replied = logs.every((text) => longestOutage(split(text).log, intervalMilliseconds).over);
+      if (replied || Date.now() > limit) break;
+      await delay(500, undefined, { signal });
+    }
     const seen = await Promise.all(
       directions(pair).map(async ([from, to]) => {
         const { mode, log } = split(await probe(config, from, "stop"));
@@ -77,6 +83,7 @@ export async function seenChange(config: KubeConfig, signal: AbortSignal): Promi
     }
     return { modeChange: { from: before, to: after, outageMilliseconds, intervalMilliseconds, directions: found } };
   } catch (error) {
+    signal.throwIfAborted();
     // No evidence is no reason to fail a change that came about.
     return { modeChangeUnmeasured: error instanceof Error ? error.message : String(error) };
   }
@@ -103,11 +110,6 @@ function directions([one, other]: readonly [Prober, Prober]): (readonly [Prober,
     [one, other],
     [other, one],
   ];
-}
-
-async function repliesComeBack(config: KubeConfig, pair: readonly [Prober, Prober]): Promise<boolean> {
-  const logs = await Promise.all(pair.map((from) => probe(config, from, "read")));
-  return logs.every((text) => longestOutage(split(text).log, intervalMilliseconds).over);
 }
 
 function split(text: string): { mode: string; log: ReturnType<typeof parseReplyLog> } {
