@@ -6,7 +6,7 @@
 // left out: what is missing is installed, or the run fails.
 import { fork, spawn } from "node:child_process";
 import path from "node:path";
-import { suites, type MochaStep, type Outcome, type Suite } from "./suites.ts";
+import { suites, type MochaStep, type Outcome, type Step, type Suite } from "./suites.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
 const isCI = process.env["CI"] === "true";
@@ -53,14 +53,20 @@ function runCommand([program = "", ...rest]: readonly string[]): Promise<Outcome
   });
 }
 
-/** Runs mocha in a process of its own: Pulumi's mocks are one a process. A process that says nothing has failed. */
-function runMocha({ mocha, without = [] }: MochaStep): Promise<Outcome> {
+/**
+ * Runs mocha in a process of its own: Pulumi's mocks are one a process. A process that says nothing has failed. `held` keeps
+ * back what it prints until it ends.
+ */
+function runMocha({ mocha, without = [] }: MochaStep, held: boolean): Promise<Outcome> {
   return new Promise((resolve) => {
     const words = [...without.flatMap((title) => ["--without", title]), ...mocha];
-    const child = fork(path.join(import.meta.dirname, "run-suite.ts"), words, { cwd: root });
+    const child = fork(path.join(import.meta.dirname, "run-suite.ts"), words, { cwd: root, silent: held });
     let outcome: Outcome | undefined;
+    const printed: Buffer[] = [];
+    for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => printed.push(chunk));
     child.on("message", (message: Outcome) => (outcome = message));
     child.on("close", (code) => {
+      process.stdout.write(Buffer.concat(printed));
       const result = outcome ?? { passed: 0, failed: 1 };
       resolve(code !== 0 && result.failed === 0 ? { ...result, failed: 1 } : result);
     });
@@ -75,12 +81,15 @@ async function runSuite(suite: Suite): Promise<Outcome> {
     console.error(missing);
     return { passed: 0, failed: 1 };
   }
-  let total: Outcome = { passed: 0, failed: 0 };
-  for (const step of suite.steps) {
-    const outcome = "command" in step ? await runCommand(step.command) : await runMocha(step);
-    total = { passed: total.passed + outcome.passed, failed: total.failed + outcome.failed };
-  }
-  return total;
+  const run = (step: Step, held: boolean): Promise<Outcome> =>
+    "command" in step ? runCommand(step.command) : runMocha(step, held);
+  const outcomes: Outcome[] = [];
+  if (suite.together) outcomes.push(...(await Promise.all(suite.steps.map((step) => run(step, true)))));
+  else for (const step of suite.steps) outcomes.push(await run(step, false));
+  return {
+    passed: outcomes.reduce((sum, { passed }) => sum + passed, 0),
+    failed: outcomes.reduce((sum, { failed }) => sum + failed, 0),
+  };
 }
 
 const results: { suite: Suite; outcome: Outcome; seconds: number }[] = [];

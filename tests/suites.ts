@@ -28,6 +28,8 @@ export interface Suite {
   /** Brings what the suite needs. Rejects with the reason where this machine can't have it. */
   readonly prepare?: (log: (line: string) => void) => Promise<void>;
   readonly steps: readonly Step[];
+  /** Steps that mostly wait run at the same time; what each prints comes when it ends. */
+  readonly together?: true;
 }
 
 async function engine(log: (line: string) => void): Promise<void> {
@@ -110,16 +112,14 @@ export const suites: readonly Suite[] = [
   },
   {
     name: "cluster",
-    about: "a real Kubernetes 1.26 in network namespaces, and the provider that acts on it",
+    about:
+      "a real Kubernetes 1.26 in network namespaces, its provider, and Cilium's release with a stand-in for the agent",
     prepare: cluster,
-    steps: [{ mocha: ["tests/cluster/harness.test.ts", "tests/cluster/kubernetes-provider.test.ts"] }],
-  },
-  {
-    name: "cilium",
-    about: "Cilium's release and roll-out on that cluster, with a stand-in for its agent",
-    onRequest: "no stack uses it yet; run it by: npm test -- cilium",
-    prepare: cluster,
-    steps: [{ mocha: ["tests/cluster/cilium.test.ts"] }],
+    together: true,
+    steps: [
+      { mocha: ["tests/cluster/cilium.test.ts"] },
+      { mocha: ["tests/cluster/harness.test.ts", "tests/cluster/kubernetes-provider.test.ts"] },
+    ],
   },
   {
     name: "vm",
