@@ -11,7 +11,7 @@ import { summary } from "../report/terminal.ts";
 import { takeTurns, type SwitchedLab } from "./compare.ts";
 import { LiveView, type PlannedWork } from "./progress.ts";
 import { readConfigFile } from "./config-file.ts";
-import type { NeedCheck } from "./doctor/index.ts";
+import type { Depth, NeedCheck } from "./doctor/index.ts";
 import { embeddedLabTools, ensureTools } from "./tools.ts";
 import { labFolder, openStack, projectName, readStackConfig, runsFolderOf, type OpenStack } from "./workspace.ts";
 
@@ -225,7 +225,7 @@ const explain: Command = async (call) => {
 
 /** Quiet where nothing that would make the operation fail is missing. A config with errors is the preview's to refuse. */
 async function hasWhatItNeeds(call: Call, config: Config): Promise<boolean> {
-  const { checks } = await diagnose(config);
+  const { checks } = await diagnose(config, "errors");
   const failed = checks.filter(({ state }) => state === "error");
   if (failed.length > 0) {
     const { describeNeeds } = await import("./doctor/index.ts");
@@ -234,16 +234,19 @@ async function hasWhatItNeeds(call: Call, config: Config): Promise<boolean> {
   return failed.length === 0;
 }
 
-async function diagnose(config: Config): Promise<{ findings: readonly Finding[]; checks: readonly NeedCheck[] }> {
+async function diagnose(
+  config: Config,
+  depth: Depth,
+): Promise<{ findings: readonly Finding[]; checks: readonly NeedCheck[] }> {
   const { checkLabConfig } = await import("../datapath/config/index.ts");
   const { config: checked, findings } = checkLabConfig(config);
   if (checked === undefined) return { findings, checks: [] };
   const { needsOf } = await import("./doctor/index.ts");
-  return { findings, checks: await needsOf(checked) };
+  return { findings, checks: await needsOf(checked, depth) };
 }
 
 const doctor: Command = async (call) => {
-  const { findings, checks } = await diagnose(await configOf(call));
+  const { findings, checks } = await diagnose(await configOf(call), "all");
   const { describeNeeds } = await import("./doctor/index.ts");
   const failed = [...findings.map(({ severity }) => severity), ...checks.map(({ state }) => state)].includes("error");
   if (call.json) {

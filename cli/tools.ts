@@ -63,6 +63,15 @@ export function missingTools(tools: readonly Tool[]): {
   return { tools: absent, command: installCommand(absent.map((tool) => packageOf[tool])), canInstall: canInstall() };
 }
 
+/** As missingTools, for tools outside the table. */
+export function missingPrograms(wanted: readonly { readonly tool: string; readonly package: string }[]): {
+  readonly tools: readonly string[];
+  readonly command: string;
+} {
+  const absent = wanted.filter(({ tool }) => !isInstalled(tool));
+  return { tools: absent.map(({ tool }) => tool), command: installCommand(absent.map((entry) => entry.package)) };
+}
+
 /** As ensureTools, for tools outside the table: `tool` is looked for on PATH, `package` is what brings it. */
 export async function ensurePackages(
   wanted: readonly { readonly tool: string; readonly package: string }[],

@@ -19,3 +19,6 @@ export function warning(name: string, found: string, wayOut: string): NeedCheck 
 export function missing(name: string, found: string, wayOut: string): NeedCheck {
   return { name, state: "error", found, wayOut };
 }
+
+/** `errors` leaves out what takes time and could end in a warning at worst. */
+export type Depth = "errors" | "all";

@@ -5,18 +5,18 @@ import type { Cilium } from "../../datapath/config/cilium.ts";
 import type { ExistingClusterMachines } from "../../datapath/config/existing-cluster.ts";
 import { kubeconfigFile } from "../../verification/kubeconfig.ts";
 import { root } from "../workspace.ts";
-import { missing, ok, type NeedCheck } from "./check.ts";
+import { missing, ok, type Depth, type NeedCheck } from "./check.ts";
 import { urlCheck } from "./reach.ts";
 
 const limitSeconds = 5;
 
 /** What a release of Cilium needs beside its cluster. */
-export async function chartChecks({ chart, manage }: Cilium): Promise<NeedCheck[]> {
+export async function chartChecks({ chart, manage }: Cilium, depth: Depth): Promise<NeedCheck[]> {
   if (!manage) return [];
   const name = "Cilium's chart";
   if (chart.archive === undefined) {
     const index = `${chart.repository.replace(/\/$/, "")}/index.yaml`;
-    return [await urlCheck(name, index, "Give the chart as a file: cilium.chart.archive.")];
+    return urlCheck(name, index, "Give the chart as a file: cilium.chart.archive.", depth);
   }
   return [
     existsSync(path.join(root, chart.archive))

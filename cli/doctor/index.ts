@@ -1,16 +1,17 @@
 import type { LabConfig } from "../../datapath/config/index.ts";
-import type { NeedCheck } from "./check.ts";
+import type { Depth, NeedCheck } from "./check.ts";
 import { engineChecks } from "./engine.ts";
+import { k3sChecks } from "./k3s.ts";
 
-export type { NeedCheck } from "./check.ts";
+export type { Depth, NeedCheck } from "./check.ts";
 
 /** Checks everything that a stack will need, before it is needed. Makes nothing, installs nothing. */
-export async function needsOf(config: LabConfig): Promise<NeedCheck[]> {
-  const [engine, machines] = await Promise.all([engineChecks(), machineChecks(config)]);
+export async function needsOf(config: LabConfig, depth: Depth): Promise<NeedCheck[]> {
+  const [engine, machines] = await Promise.all([engineChecks(), machineChecks(config, depth)]);
   return [...engine, ...machines];
 }
 
-async function machineChecks({ machines, datapath, cilium }: LabConfig): Promise<NeedCheck[]> {
+async function machineChecks({ machines, datapath, k3s, cilium }: LabConfig, depth: Depth): Promise<NeedCheck[]> {
   // Each kind loads what it needs alone: the Kubernetes client takes a second.
   switch (machines.kind) {
     case "namespaces": {
@@ -18,17 +19,22 @@ async function machineChecks({ machines, datapath, cilium }: LabConfig): Promise
       return namespaceChecks(datapath);
     }
     case "libvirt": {
+      const { libvirtChecks } = await import("./libvirt.ts");
       const { chartChecks } = await import("./cluster.ts");
-      return chartChecks(cilium);
+      return [
+        ...(await libvirtChecks(machines, depth)),
+        ...(await k3sChecks(k3s, depth)),
+        ...(await chartChecks(cilium, depth)),
+      ];
     }
     case "hosts": {
       const { hostChecks } = await import("./hosts.ts");
       const { chartChecks } = await import("./cluster.ts");
-      return (await Promise.all([hostChecks(machines), chartChecks(cilium)])).flat();
+      return (await Promise.all([hostChecks(machines), k3sChecks(k3s, depth), chartChecks(cilium, depth)])).flat();
     }
     case "none": {
       const { chartChecks, existingClusterChecks } = await import("./cluster.ts");
-      return (await Promise.all([existingClusterChecks(machines), chartChecks(cilium)])).flat();
+      return (await Promise.all([existingClusterChecks(machines), chartChecks(cilium, depth)])).flat();
     }
   }
 }

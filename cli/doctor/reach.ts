@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { missing, ok, warning, type NeedCheck } from "./check.ts";
+import { missing, ok, warning, type Depth, type NeedCheck } from "./check.ts";
 
 const limitMilliseconds = 5_000;
 
@@ -26,11 +26,12 @@ export async function tcpCheck(name: string, host: string, port: number, wayOut:
 }
 
 /** Whether a URL answers. What comes from it may be there already, so that it does not is a warning. */
-export async function urlCheck(name: string, url: string, wayOut: string): Promise<NeedCheck> {
+export async function urlCheck(name: string, url: string, wayOut: string, depth: Depth): Promise<NeedCheck[]> {
+  if (depth === "errors") return [];
   const problem = await fetch(url, { method: "HEAD", signal: AbortSignal.timeout(limitMilliseconds) })
     .then((response) => (response.ok ? undefined : `HTTP status ${response.status}`))
     .catch((error: unknown) => reasonOf(error));
-  return problem === undefined ? ok(name, `${url} answers`) : warning(name, `${url}: ${problem}`, wayOut);
+  return [problem === undefined ? ok(name, `${url} answers`) : warning(name, `${url}: ${problem}`, wayOut)];
 }
 
 /** `fetch` says what went wrong in the cause of what it throws. */

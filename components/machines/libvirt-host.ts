@@ -1,12 +1,13 @@
 import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import type { LibvirtLab } from "../../datapath/libvirt/lab.ts";
+import { libvirtProblem, type LibvirtProblem } from "../../datapath/libvirt/reach.ts";
 import { marksOf } from "../../datapath/libvirt/xml.ts";
 
 /** Which making of each part of a lab stands on a libvirt host. What does not stand has a new one, which makes the engine build it. */
 export interface Standing {
-  /** Whether libvirt answered; where it did not, everything is taken for gone. */
-  readonly isKnown: boolean;
+  /** Why libvirt did not answer: everything is taken for gone then. */
+  readonly problem?: LibvirtProblem;
   readonly network: string;
   readonly base: string;
   readonly machines: ReadonlyMap<string, { readonly incarnation: string; readonly start: string }>;
@@ -14,12 +15,29 @@ export interface Standing {
 
 const answerLimitMilliseconds = 20_000;
 
+/** Why libvirt can't be asked; nothing where it answers. */
+export function askLibvirt(uri: string): LibvirtProblem | undefined {
+  try {
+    execFileSync("virsh", ["--quiet", "--connect", uri, "uri"], {
+      stdio: ["ignore", "ignore", "pipe"],
+      timeout: answerLimitMilliseconds,
+    });
+    return undefined;
+  } catch (error) {
+    const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    return libvirtProblem(
+      uri,
+      isMissing ? undefined : error instanceof Error && "stderr" in error ? String(error.stderr) : String(error),
+    );
+  }
+}
+
 /**
  * Looks what stands of a lab, since command resources never look at what they made. A machine stands where its domain is defined
  * and its disk and seed are there; one that is only turned off keeps its disk and is started again. Makes nothing.
  */
 export function standingOf(lab: LibvirtLab, uri: string): Standing {
-  const isKnown = virsh(["uri"]) !== undefined;
+  const before = askLibvirt(uri);
   const network = marksOfResource(["net-dumpxml", "--inactive", lab.network.name]);
   const isNetworkUp = network !== undefined && names(["net-list", "--name"]).includes(lab.network.name);
   const domains = new Set(names(["list", "--all", "--name"]));
@@ -28,8 +46,10 @@ export function standingOf(lab: LibvirtLab, uri: string): Standing {
   virsh(["pool-refresh", lab.pool.name]);
   const volumes = names(["vol-list", lab.pool.name]).map((line) => line.split(/\s/)[0] ?? "");
   const base = volumes.find((volume) => volume.startsWith(lab.basePrefix));
+  // What ended while it was asked would have everything look gone.
+  const problem = before ?? askLibvirt(uri);
   return {
-    isKnown,
+    ...(problem === undefined ? {} : { problem }),
     network: (isNetworkUp ? network["incarnation"] : undefined) ?? randomUUID(),
     base: base?.slice(base.lastIndexOf("-") + 1) ?? randomUUID().slice(0, 8),
     machines: new Map(

@@ -20,6 +20,7 @@ import {
 import { checksumOf } from "../local-file.ts";
 import { asPerson, scriptText } from "../scripts.ts";
 import { standingOf } from "./libvirt-host.ts";
+import { refusal } from "../stack-config.ts";
 import { connectionTo, type ConnectionArgs, type Endpoint, type Machine } from "./machine.ts";
 import { Preflight, type ReportedFacts } from "./preflight.ts";
 import { expandHome, ownPrivateKey, ownPublicKey } from "./private-key.ts";
@@ -67,9 +68,13 @@ export class Libvirt extends pulumi.ComponentResource {
       opts,
     );
     const standing = standingOf(lab, config.uri);
-    if (!standing.isKnown) {
+    if (standing.problem !== undefined) {
+      const { found, wayOut } = standing.problem;
+      const problem = `libvirt can't be asked what stands: ${found}\n    ${wayOut}`;
+      // Every machine that stands would be made anew.
+      if (!pulumi.runtime.isDryRun()) throw refusal(new Error(`${problem}\nNothing was changed.`));
       void pulumi.log.warn(
-        `libvirt at ${config.uri} can't be asked what stands (is virsh installed, and libvirt running?): every machine is taken for one that has to be made.`,
+        `${problem}\nThis preview takes every machine for one that has to be made; up refuses.`,
         this,
       );
     }

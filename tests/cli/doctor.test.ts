@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describeNeeds, needsOf, type NeedCheck } from "../../cli/doctor/index.ts";
+import { libvirtProblem } from "../../datapath/libvirt/reach.ts";
 import { parseLabConfig } from "../../datapath/config/index.ts";
 
 /** A port on loopback on which nobody listens: one that was free a moment ago. */
@@ -22,7 +23,7 @@ async function listening(): Promise<{ server: Server; port: number }> {
 }
 
 async function needs(config: unknown): Promise<Map<string, NeedCheck>> {
-  return new Map((await needsOf(parseLabConfig(config))).map((check) => [check.name, check]));
+  return new Map((await needsOf(parseLabConfig(config), "all")).map((check) => [check.name, check]));
 }
 
 describe("doctor", function () {
@@ -99,6 +100,50 @@ describe("doctor", function () {
     const other = await needs({ ...cluster, machines: { ...cluster.machines, context: "two" } });
     assert.match(other.get("kubeconfig")?.found ?? "", /it has no cluster for the context two/);
   });
+
+  it("says why libvirt does not answer, which addresses are taken, and that an image is not there", async () => {
+    const checks = await needs({
+      machines: {
+        kind: "libvirt",
+        uri: "qemu:///no-such-driver",
+        network: "127.0.0.0/24",
+        accelerator: "qemu",
+        image: { path: path.join(folder, "no-image") },
+      },
+      cilium: { manage: false },
+      k3s: { source: { kind: "files", binary: path.join(folder, "no-k3s") } },
+    });
+    assert.equal(checks.get("libvirt")?.state, "error");
+    assert.equal(checks.get("addresses")?.found, "127.0.0.0/24 is in use: lo has 127.0.0.1");
+    assert.match(checks.get("image")?.found ?? "", /no-image can't be read$/);
+    assert.match(checks.get("K3s")?.found ?? "", /^there is no .*no-k3s$/);
+    assert.equal(checks.get("KVM")?.state, "warning");
+  });
+
+  it("leaves out what only costs time where errors alone are asked for", async () => {
+    const config = parseLabConfig({ machines: { kind: "libvirt", uri: "qemu:///no-such-driver" } });
+    const names = (await needsOf(config, "errors")).map(({ name }) => name);
+    assert.ok(names.includes("libvirt"));
+    for (const slow of ["KVM", "image", "K3s's release", "Cilium's chart"]) assert.ok(!names.includes(slow), slow);
+  });
+
+  for (const [said, wayOut] of [
+    [undefined, /install libvirt-clients/],
+    [
+      "error: failed to connect to the hypervisor\nerror: authentication unavailable: no polkit agent",
+      /usermod -aG libvirt/,
+    ],
+    [
+      "error: Failed to connect socket to '/var/run/libvirt/libvirt-sock': No such file or directory",
+      /systemctl start/,
+    ],
+    ["error: Cannot recv data: Host key verification failed.: Connection reset by peer", /ssh reaches it/],
+    ["error: no connection driver available for no:///thing", /Check machines.uri/],
+  ] as const) {
+    it(`knows a way out of: ${said ?? "no virsh"}`, () => {
+      assert.match(libvirtProblem("qemu:///system", said).wayOut, wayOut);
+    });
+  }
 
   it("prints a line each, with the way out below it", () => {
     assert.equal(

@@ -7,8 +7,8 @@ import { parseLabConfig } from "../../datapath/config/index.ts";
 const asked = z.object({ name: z.string(), type: z.string(), deletedwith: z.string() });
 type Asked = z.infer<typeof asked>;
 
-/** Registers a lab as a preview with nothing standing does: every resource that is asked for, by name. */
-async function previewed(config: unknown): Promise<Map<string, Asked>> {
+/** Registers a lab with nothing standing, as a preview or an update does: every resource that is asked for, by name. */
+async function previewed(config: unknown, { preview = true } = {}): Promise<Map<string, Asked>> {
   await pulumi.runtime.setMocks(
     {
       newResource: ({ inputs }) => ({ id: "", state: z.record(z.string(), z.unknown()).parse(inputs) }),
@@ -16,7 +16,7 @@ async function previewed(config: unknown): Promise<Map<string, Asked>> {
     },
     "datapath-lab",
     "dev",
-    true,
+    preview,
   );
   const monitor: unknown = pulumi.runtime.getMonitor();
   assert.ok(typeof monitor === "object" && monitor !== null);
@@ -59,6 +59,15 @@ describe("a lab on machines, in a preview", function () {
     assert.match(made.get("cilium-rollout")?.deletedwith ?? "", /::node-1$/);
     const given = await previewed({ machines: hosts });
     assert.equal(given.get("cilium-release")?.deletedwith, "");
+  });
+
+  it("refuses an update where libvirt can't be asked what stands: it would make everything anew", async () => {
+    const machines = { kind: "libvirt", uri: "qemu:///no-such-driver", image: { path: import.meta.filename } };
+    await assert.rejects(
+      previewed({ machines }, { preview: false }),
+      /^Error: libvirt can't be asked what stands: .*\n.*\nNothing was changed\.$/,
+    );
+    assert.ok((await previewed({ machines })).has("node-1"), "a preview goes on, with a warning");
   });
 
   it("on a cluster that stands already is its access and Cilium alone", async () => {

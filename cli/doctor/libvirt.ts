@@ -1,0 +1,164 @@
+import { execFile } from "node:child_process";
+import { accessSync, constants, existsSync, statfsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { freemem, networkInterfaces, tmpdir } from "node:os";
+import path from "node:path";
+import { askLibvirt } from "../../components/machines/libvirt-host.ts";
+import { expandHome } from "../../components/machines/private-key.ts";
+import { containsAddress } from "../../datapath/cidr.ts";
+import type { LibvirtMachines } from "../../datapath/config/libvirt.ts";
+import { cacheFolder } from "../../offline/engine.ts";
+import { missingPrograms } from "../tools.ts";
+import { missing, ok, warning, type Depth, type NeedCheck } from "./check.ts";
+import { urlCheck } from "./reach.ts";
+
+const bytesPerMebibyte = 1024 ** 2;
+const bytesPerGibibyte = 1024 ** 3;
+
+/** What virtual machines need of this machine and of the libvirt host. Of a host far away only libvirt itself is asked. */
+export async function libvirtChecks(machines: LibvirtMachines, depth: Depth): Promise<NeedCheck[]> {
+  const problem = askLibvirt(machines.uri);
+  const libvirt =
+    problem === undefined
+      ? ok("libvirt", `${machines.uri} answers`)
+      : missing("libvirt", problem.found, problem.wayOut);
+  const isHere = !/^[a-z]+\+\w+:\/\/[^/]/.test(machines.uri);
+  return [
+    libvirt,
+    toolsCheck(),
+    ...(isHere
+      ? [
+          ...(await acceleratorCheck(machines, depth)),
+          memoryCheck(machines),
+          diskCheck(machines),
+          addressCheck(machines),
+        ]
+      : []),
+    ...(await imageCheck(machines, depth)),
+  ];
+}
+
+function toolsCheck(): NeedCheck {
+  const wanted = [
+    { tool: "ssh-keygen", package: "openssh-client" },
+    { tool: "genisoimage", package: "genisoimage" },
+    { tool: "curl", package: "curl" },
+  ];
+  const { tools, command } = missingPrograms(wanted);
+  return tools.length === 0
+    ? ok("tools", wanted.map(({ tool }) => tool).join(", "))
+    : missing("tools", `missing: ${tools.join(", ")}`, `sudo ${command}`);
+}
+
+/** A boot sector that resets its machine: mov al,0xfe; out 0x64,al; hlt; jmp to the hlt. */
+const bootCode = [0xb0, 0xfe, 0xe6, 0x64, 0xf4, 0xeb, 0xfd];
+const trialLimitMilliseconds = 5_000;
+
+/** /dev/kvm may be there and no guest ever run on it, in a virtual machine or a container: a trial guest shows it. */
+async function acceleratorCheck({ accelerator }: LibvirtMachines, depth: Depth): Promise<NeedCheck[]> {
+  return depth === "errors" && accelerator !== "kvm" ? [] : [await tryKvm(accelerator)];
+}
+
+async function tryKvm(accelerator: LibvirtMachines["accelerator"]): Promise<NeedCheck> {
+  const name = "KVM";
+  const slowly =
+    "VMs run by software emulation, ten times slower. Take a host with virtualization turned on, or be patient.";
+  const refuse = (found: string): NeedCheck =>
+    accelerator === "kvm"
+      ? missing(name, found, "Write accelerator: auto, or take a host with virtualization turned on.")
+      : warning(name, found, slowly);
+  if (accelerator === "qemu") return warning(name, "not asked for (machines.accelerator: qemu)", slowly);
+  if (!existsSync("/dev/kvm")) return refuse("there is no /dev/kvm");
+  const folder = await mkdtemp(path.join(tmpdir(), "datapath-lab-kvm-"));
+  try {
+    const disk = path.join(folder, "boot.img");
+    const image = Buffer.alloc(bytesPerMebibyte);
+    image.set(bootCode, 0);
+    image.set([0x55, 0xaa], 510);
+    await writeFile(disk, image);
+    const guest = ["-accel", "kvm", "-machine", "pc", "-m", "16", "-display", "none", "-no-reboot"];
+    const found = await runTrial("qemu-system-x86_64", [...guest, "-drive", `file=${disk},format=raw`]);
+    return found === undefined ? ok(name, "a trial guest ran") : refuse(found);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Why a program did not end well in time; nothing where it did. One that hangs on KVM may take minutes to die: nobody waits. */
+function runTrial(program: string, words: readonly string[]): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const child = execFile(program, words, (error, _, stderr) => {
+      clearTimeout(timer);
+      if (error === null) resolve(undefined);
+      else if (error.code === "ENOENT") resolve(`there is no ${program} here to try a guest with`);
+      else resolve(stderr.trim().split("\n").at(-1) ?? error.message);
+    });
+    const timer = setTimeout(() => {
+      child.kill("SIGKILL");
+      child.unref();
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+      resolve("it is there, but a trial guest did nothing in 5 s");
+    }, trialLimitMilliseconds);
+  });
+}
+
+function memoryCheck({ count, memoryMebibytes }: LibvirtMachines): NeedCheck {
+  const needed = count * memoryMebibytes;
+  const free = Math.floor(freemem() / bytesPerMebibyte);
+  const found = `${free} MiB free; ${count} VMs of ${memoryMebibytes} MiB may take ${needed} MiB`;
+  return free >= needed
+    ? ok("memory", found)
+    : warning(
+        "memory",
+        found,
+        "Set machines.memoryMebibytes lower, or machines.count; VMs that stand already count twice here.",
+      );
+}
+
+function diskCheck({ folder, count, diskGibibytes }: LibvirtMachines): NeedCheck {
+  let place = folder;
+  while (!existsSync(place)) place = path.dirname(place);
+  const { bavail, bsize } = statfsSync(place);
+  const free = Math.floor((bavail * bsize) / bytesPerGibibyte);
+  const needed = count * diskGibibytes;
+  const found = `${free} GiB free at ${place}; ${count} disks may grow to ${needed} GiB`;
+  return free >= needed
+    ? ok("disk", found)
+    : warning("disk", found, "Set machines.folder to a larger file system, or machines.diskGibibytes lower.");
+}
+
+/** Another link with an address in the lab's network would take its packets. The lab's own bridge has the first one. */
+function addressCheck({ network }: LibvirtMachines): NeedCheck {
+  const taken = Object.entries(networkInterfaces()).flatMap(([link, addresses]) =>
+    (addresses ?? [])
+      .filter(({ family, address }) => family === "IPv4" && containsAddress(network, address))
+      .map(({ address }) => ({ link, address })),
+  );
+  const foreign = taken.filter(({ link }) => !link.startsWith("lab-"));
+  return foreign.length === 0
+    ? ok("addresses", `${network} is free`)
+    : missing(
+        "addresses",
+        `${network} is in use: ${foreign.map(({ link, address }) => `${link} has ${address}`).join(", ")}`,
+        "Set machines.network to another one (and machines.bridge, where that link is the lab's).",
+      );
+}
+
+async function imageCheck({ image }: LibvirtMachines, depth: Depth): Promise<NeedCheck[]> {
+  const name = "image";
+  if (image.path !== undefined) {
+    const file = expandHome(image.path);
+    try {
+      accessSync(file, constants.R_OK);
+      return [ok(name, image.path)];
+    } catch {
+      return [missing(name, `${image.path} can't be read`, "Write the image's path as machines.image.path.")];
+    }
+  }
+  if (image.sha256 !== undefined && existsSync(path.join(cacheFolder(), "images", `${image.sha256}.img`))) {
+    return [ok(name, "in the cache already")];
+  }
+  const [url = ""] = image.urls ?? [];
+  return urlCheck(name, url, "Download it elsewhere and give it as a file: machines.image.path.", depth);
+}
