@@ -81,7 +81,7 @@ export function packetDiagram(run: Run, id: string): Markup | undefined {
   });
   const payloadX = headerBytes * scale;
   // Outer and inner headers stand in rows of their own, at one scale, so that each name has room.
-  const enlarged = 6;
+  const enlarged = 6.25;
   const row = (kind: Header["kind"], y: number): Markup[] => {
     let x = 0;
     return headers

@@ -71,8 +71,8 @@ export function reportHtml(runs: readonly [Run, ...Run[]], outcomes: readonly Ou
       </ul>
     </header>
     <main>
-      ${comparisonSections(outcomes)} ${isProven ? [numbers, proof] : [proof, numbers]} ${conditionSection(runs)}
-      ${repeatSection(runs)}
+      ${comparisonSections(outcomes)} ${glanceSection(series)} ${isProven ? [numbers, proof] : [proof, numbers]}
+      ${conditionSection(runs)} ${repeatSection(runs)}
     </main>
     <footer>
       <p>
@@ -153,12 +153,94 @@ function list(texts: readonly string[]): Markup {
   </ul>`;
 }
 
-function comparisonSections(outcomes: readonly Outcome[]): (Markup | undefined)[] {
-  const numbered = (id: string, index: number): string => (index === 0 ? id : `${id}-${index + 1}`);
-  return outcomes.map((outcome, index) => comparisonSection(outcome, numbered("comparison", index), outcomes.length));
+/** Every datapath's medians in one small table: what a reader looks for first where there are several. */
+function glanceSection(series: readonly Series[]): Markup | undefined {
+  if (series.length < 2) return undefined;
+  const medianOf = (values: readonly number[]): number | undefined => summarise(values, 0).median;
+  const tcp = (path: Path, streams: number): GlanceRow => ({
+    name: `TCP, ${streamsName(streams)}, ${pathName(path)}, Gbit/s`,
+    cells: series.map(({ runs }) => gigabits(medianOf(tcpSamples(runs, path, streams)))),
+  });
+  const ratio = (streams: number): GlanceRow => ({
+    name: `TCP, ${streamsName(streams)}, pod ÷ node`,
+    cells: series.map(({ runs }) => {
+      const [pods, nodes] = (["podToPod", "nodeToNode"] as const).map((path) =>
+        medianOf(tcpSamples(runs, path, streams)),
+      );
+      return pods === undefined || nodes === undefined || nodes === 0 ? none : (pods / nodes).toFixed(2);
+    }),
+  });
+  const streams = streamsOf(series);
+  const rows: GlanceRow[] = [
+    ...streams.flatMap((number) => [tcp("podToPod", number), tcp("nodeToNode", number), ratio(number)]),
+    ...streams.slice(0, 1).map((number) => tcp("podToPodSameNode", number)),
+    {
+      name: "UDP lost, pod to pod",
+      cells: series.map(({ runs }) =>
+        percent(medianOf(runs.flatMap(({ udp }) => udp?.podToPod?.lossPercent.samples ?? []))),
+      ),
+    },
+    ...(["latency", "latencyUnderLoad"] as const).map((kind) => ({
+      name: `Round trip, pod to pod, ${kind === "latency" ? "idle" : "under load"}, ms`,
+      cells: series.map(({ runs }) =>
+        milliseconds(medianOf(runs.flatMap((run) => run[kind]?.podToPod.milliseconds ?? []))),
+      ),
+    })),
+  ];
+  const measured = rows.filter(({ cells }) => cells.some((cell) => cell !== none));
+  if (measured.length === 0) return undefined;
+  const headings = [{ text: "Median" }, ...series.map(({ name }) => ({ text: name, isNumber: true }))];
+  return section("glance", "At a glance", [
+    table(
+      `Medians of ${series.length} datapaths`,
+      headings,
+      measured.map(({ name, cells }) => [name, ...cells]),
+    ),
+  ]);
 }
 
-function comparisonSection(comparison: Outcome, id: string, count: number): Markup | undefined {
+interface GlanceRow {
+  readonly name: string;
+  readonly cells: readonly string[];
+}
+
+/** Numbers of parallel TCP streams that were measured, in ascending order. */
+function streamsOf(series: readonly Series[]): number[] {
+  const all = series.flatMap(({ runs }) => runs.flatMap((run) => Object.keys(run.throughput.podToPod).map(Number)));
+  return [...new Set(all)].sort((a, b) => a - b);
+}
+
+/** Tables of single runs, behind one line where a table of all of them stands above. */
+function folded(
+  title: string,
+  tables: readonly (Markup | undefined)[],
+  isFolded: boolean,
+): readonly (Markup | undefined)[] {
+  const shown = tables.filter((one) => one !== undefined);
+  if (!isFolded || shown.length === 0) return shown;
+  return [
+    html`<details>
+      <summary>${title}</summary>
+      ${shown}
+    </details>`,
+  ];
+}
+
+function comparisonSections(outcomes: readonly Outcome[]): (Markup | undefined)[] {
+  const numbered = (id: string, index: number): string => (index === 0 ? id : `${id}-${index + 1}`);
+  return outcomes.map((outcome, index) => {
+    // What has to be known of several comparisons is said once, with the last of them.
+    const later = outcomes.slice(index + 1).flatMap((other) => ("refused" in other ? [] : other.caveats));
+    return comparisonSection(outcome, numbered("comparison", index), outcomes.length, later);
+  });
+}
+
+function comparisonSection(
+  comparison: Outcome,
+  id: string,
+  count: number,
+  saidLater: readonly string[],
+): Markup | undefined {
   if ("refused" in comparison) {
     return section(id, count === 1 ? "Not comparable" : `Not comparable: ${comparison.b} and ${comparison.a}`, [
       html`<p>These runs are shown beside each other, but no difference between them means anything:</p>`,
@@ -170,7 +252,7 @@ function comparisonSection(comparison: Outcome, id: string, count: number): Mark
   return section(id, count === 1 ? "What the numbers allow to say" : `${capitalised(b.label)} against ${a.label}`, [
     headline === undefined ? undefined : html`<p class="headline">${sentence(headline.words)}</p>`,
     others.length === 0 ? undefined : list(others.map(({ words }) => sentence(words))),
-    ...caveats.map((caveat) => html`<p class="note">${caveat}</p>`),
+    ...caveats.filter((caveat) => !saidLater.includes(caveat)).map((caveat) => html`<p class="note">${caveat}</p>`),
   ]);
 }
 
@@ -222,9 +304,7 @@ const legend = html`<p class="legend">
 </p>`;
 
 function throughputSection(series: readonly Series[]): Markup | undefined {
-  const streams = [
-    ...new Set(series.flatMap(({ runs }) => runs.flatMap((run) => Object.keys(run.throughput.podToPod).map(Number)))),
-  ].sort((a, b) => a - b);
+  const streams = streamsOf(series);
   const plots = streams.map((number) => {
     const rows = series.flatMap(({ name, colour, runs }) => {
       const scaled = (path: Path): number[] => tcpSamples(runs, path, number).map((value) => value / 1e9);
@@ -252,7 +332,11 @@ function throughputSection(series: readonly Series[]): Markup | undefined {
       ? html`<p>Nothing was measured: this is not the datapath that was asked for.</p>`
       : html`<div class="grid">${shown}</div>
           ${legend}`,
-    ...series.flatMap(({ runs }) => runs.map((run) => throughputTable(run, streams, runs.length > 1))),
+    ...folded(
+      "TCP run by run: spread, intervals, retransmits, CPU",
+      series.flatMap(({ runs }) => runs.map((run) => throughputTable(run, streams, runs.length > 1))),
+      series.length > 1,
+    ),
     udpTable(series),
     failures(series),
   ]);
@@ -414,10 +498,16 @@ function latencySection(series: readonly Series[]): Markup | undefined {
       ? undefined
       : html`<div class="grid">${plots}</div>
           ${legend}`,
-    table(
-      "Round-trip times in milliseconds, by ping",
-      [{ text: "Path" }, ...numbers.map((text) => ({ text, isNumber: true }))],
-      rows,
+    ...folded(
+      "Percentiles run by run",
+      [
+        table(
+          "Round-trip times in milliseconds, by ping",
+          [{ text: "Path" }, ...numbers.map((text) => ({ text, isNumber: true }))],
+          rows,
+        ),
+      ],
+      series.length > 1,
     ),
   ]);
 }
@@ -441,7 +531,11 @@ function datapathSection(series: readonly Series[]): Markup | undefined {
   // Ways beside ways and packets beside packets, so that datapaths compare at a glance; a single one's beside each other.
   const grids = series.length === 1 ? [[...ways, ...packets]] : [ways, packets];
   return section("datapaths", "The datapath as found", [
-    ...grids.map((figures) => (figures.length === 0 ? undefined : html`<div class="grid">${figures}</div>`)),
+    ...grids.map((figures) =>
+      figures.length === 0
+        ? undefined
+        : html`<div class="${figures.length % 3 === 0 ? "grid of-three" : "grid"}">${figures}</div>`,
+    ),
   ]);
 }
 

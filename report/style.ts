@@ -39,6 +39,7 @@ ul { padding-left: 1.2rem; }
 .incomplete, .unknown { color: var(--unknown); }
 td .failed, td .unknown { font-weight: 600; }
 .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1.25rem; }
+.of-three { grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); gap: 1rem; }
 .grid + .grid { margin-top: 1.25rem; }
 figure { margin: 0; padding: .9rem; background: var(--surface); border: 1px solid var(--rule); border-radius: .5rem; min-width: 0; }
 figcaption { font-weight: 600; margin-bottom: .5rem; }

@@ -24,6 +24,7 @@ const gigabits: Readonly<Record<Mode, number>> = { vxlan: 12.1, geneve: 11.6, na
 const nodeGigabits = 15;
 const roundTripMilliseconds: Readonly<Record<Mode, number>> = { vxlan: 0.062, geneve: 0.064, native: 0.047 };
 const nodeRoundTripMilliseconds = 0.041;
+const sameNodeRoundTripMilliseconds = 0.033;
 
 const names = ["node-1", "node-2", "node-3"] as const;
 const podCidr = (index: number): string => `10.42.${index}.0/24`;
@@ -178,11 +179,12 @@ export function madeRun(making: Making = {}): Run {
       }));
     }
   }
-  const roundTrips = (milliseconds: number): ReturnType<typeof latencyOf> =>
+  const roundTrips = (milliseconds: number, chance = random): ReturnType<typeof latencyOf> =>
     latencyOf(
       100,
-      Array.from({ length: 100 }, () => Number((milliseconds * Math.exp(0.14 * Math.abs(deviate(random)))).toFixed(3))),
+      Array.from({ length: 100 }, () => Number((milliseconds * Math.exp(0.14 * Math.abs(deviate(chance)))).toFixed(3))),
     );
+  const onOneNode = seeded(seed + 100);
   const id = `local-${mode}-${new Date(start).toISOString().replaceAll(/[:.]/g, "-")}`;
   return {
     schemaVersion: 1,
@@ -230,10 +232,12 @@ export function madeRun(making: Making = {}): Run {
     latency: {
       podToPod: roundTrips(roundTripMilliseconds[mode]),
       nodeToNode: roundTrips(nodeRoundTripMilliseconds),
+      podToPodSameNode: roundTrips(sameNodeRoundTripMilliseconds, onOneNode),
     },
     latencyUnderLoad: {
       podToPod: roundTrips(roundTripMilliseconds[mode] * 3.4),
       nodeToNode: roundTrips(nodeRoundTripMilliseconds * 3.1),
+      podToPodSameNode: roundTrips(sameNodeRoundTripMilliseconds * 2.9, onOneNode),
     },
   };
 }

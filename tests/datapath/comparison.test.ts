@@ -97,6 +97,7 @@ describe("compareRuns", () => {
       "throughput udp nodeToNode ",
       "latency icmp podToPod ",
       "latency icmp nodeToNode ",
+      "latency icmp podToPodSameNode ",
     ]);
   });
 

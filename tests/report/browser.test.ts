@@ -11,6 +11,7 @@ import { contradictedRun, madeRun, withFailedSample } from "../made-runs.ts";
 
 const vxlan = madeRun();
 const native = madeRun({ mode: "native", seed: 3, startedAt: "2026-11-23T09:05:00.000Z" });
+const three = [withFailedSample(vxlan), native, madeRun({ mode: "geneve", seed: 5 })] as const;
 const long = "a.very.long.name.without.any.blank".repeat(8);
 const [firstCheck, ...otherChecks] = contradictedRun().checks;
 assert.ok(firstCheck);
@@ -18,10 +19,8 @@ assert.ok(firstCheck);
 const pages = {
   compared: reportHtml([vxlan, native], compareAll([vxlan, native])),
   contradicted: reportHtml([contradictedRun()]),
-  "three-datapaths": reportHtml(
-    [withFailedSample(vxlan), native, madeRun({ mode: "geneve" })],
-    [{ a: "vxlan", b: "native", refused: ["the kernel differs"] }],
-  ),
+  "three-datapaths": reportHtml([...three], compareAll(three)),
+  refused: reportHtml([vxlan, native], [{ a: "vxlan", b: "native", refused: ["the kernel differs"] }]),
   "long-words": reportHtml([
     { ...contradictedRun(), kernel: long, checks: [{ ...firstCheck, found: long, ok: false }, ...otherChecks] },
   ]),

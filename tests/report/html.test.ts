@@ -55,6 +55,7 @@ describe("reportHtml", () => {
     assert.match(texts(both, ".headline")[0] ?? "", /^Native is faster than vxlan by 1\d % ± \d \(1 stream\); beside/);
     assert.deepEqual(texts(both, "h2"), [
       "What the numbers allow to say",
+      "At a glance",
       "Throughput",
       "Latency",
       "The datapath as found",
@@ -64,6 +65,24 @@ describe("reportHtml", () => {
       "How to repeat it",
     ]);
     assert.deepEqual(texts(both, "pre"), ["npm run lab -- compare --stack local --datapaths vxlan,native"]);
+  });
+
+  it("has every datapath's medians in one table, and folds what is said run by run", () => {
+    const three = [vxlan, native, madeRun({ mode: "geneve", seed: 5 })] as const;
+    const page = reportHtml([...three], compareAll(three));
+    const rows = all(parsePage(page), "[aria-labelledby=glance] tr").map((row) => all(row, "th, td").map(textOf));
+    assert.deepEqual(rows[0], ["Median", "vxlan", "native", "geneve"]);
+    const [name, ...medians] = rows[1] ?? [];
+    assert.equal(name, "TCP, 1 stream, pod to pod, Gbit/s");
+    assert.deepEqual(
+      medians,
+      three.map((run) => ((run.throughput.podToPod["1"]?.median ?? 0) / 1e9).toFixed(1)),
+    );
+    assert.ok(rows.some(([title]) => title === "Round trip, pod to pod, under load, ms"));
+    assert.equal(texts(page, "[aria-labelledby=throughput] details caption").length, 3);
+    assert.equal(texts(reportHtml([vxlan]), "[aria-labelledby=throughput] details").length, 0);
+    const caveats = texts(page, ".note").filter((text) => text.startsWith("2 runs"));
+    assert.equal(caveats.length, 1, "said once, not with each comparison");
   });
 
   it("draws every sample, and the nodes' median beside the pods'", () => {
