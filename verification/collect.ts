@@ -1,5 +1,5 @@
 import type { NodeEvidence, PathMtuEvidence, RouteEvidence, WireEvidence } from "../datapath/evidence.ts";
-import type { CommandResult, Host, Hosts } from "./hosts/host.ts";
+import type { Host, Hosts } from "./hosts/host.ts";
 import { countPackets, icmpSources, snapLengthBytes } from "./parsers/capture.ts";
 import { parseLinks, parseRoutes } from "./parsers/iproute.ts";
 
@@ -103,13 +103,15 @@ async function lookUpRoutes(host: Host, peers: readonly CollectedNode[]): Promis
  */
 export async function probePathMtu(pod: Host, address: string, plannedBytes: number): Promise<PathMtuEvidence> {
   const passes = async (bytes: number): Promise<boolean> => {
-    const command = ["ping", "-M", "do", "-c", "1", "-W", "1", "-s", String(bytes - pingHeaderBytes), address];
-    for (let attempt = 1; ; attempt += 1) {
+    // ping waits for an answer also where the kernel refused the packet: most probes are refused, and need not wait long.
+    for (const waitSeconds of ["0.2", "1"]) {
+      const command = ["ping", "-M", "do", "-c", "1", "-W", waitSeconds, "-s", `${bytes - pingHeaderBytes}`, address];
       const { exitCode, stdout, stderr } = await pod.run(command, { timeoutSeconds: 10 });
       if (exitCode === 0) return true;
       // A refusal is an answer; silence may be one lost packet.
-      if (attempt === 2 || /message too long|Frag needed/i.test(`${stdout.toString()}${stderr}`)) return false;
+      if (/message too long|Frag needed/i.test(`${stdout.toString()}${stderr}`)) return false;
     }
+    return false;
   };
   const [planned, above] = await Promise.all([passes(plannedBytes), passes(plannedBytes + 1)]);
   if (planned && !above) return { largestBytes: plannedBytes };
@@ -124,60 +126,61 @@ export async function probePathMtu(pod: Host, address: string, plannedBytes: num
   return { largestBytes: low };
 }
 
+/** What a capture on one node's NIC showed. */
+export interface Captured {
+  readonly wire: WireEvidence;
+  /** Source addresses under which pings by `pingNode` arrived at this node's own address. */
+  readonly pingedFrom: readonly string[];
+}
+
+/** Length of the packets of `pingNode`, in bytes: by it they are told from anybody else's pings. */
+const markedPacketBytes = 105;
+
+/** Lets a node's pod ping the address of another node, which lies outside every pod CIDR. Gives what ping complained of. */
+export async function pingNode(hosts: Hosts, from: CollectedNode, to: CollectedNode): Promise<string> {
+  const size = `${markedPacketBytes - pingHeaderBytes}`;
+  const { stderr } = await hosts
+    .pod(from.name)
+    .run(["ping", "-c", "2", "-i", "0.02", "-W", "1", "-s", size, to.address], { timeoutSeconds: 10 });
+  return stderr.trim();
+}
+
 /**
- * Captures on every node's NIC while `load` runs, and counts pod packets by their outer header.
+ * Captures on every node's NIC while `load` runs, counts pod packets by their outer header, and tells who pinged the node.
  * @param pool the CIDR that holds every pod CIDR
+ * @returns what was captured, by the node's name, and what `load` gave
  */
-export async function captureDuring(
+export async function captureDuring<Loaded>(
   hosts: Hosts,
   nodes: readonly CollectedNode[],
   pool: string,
-  load: () => Promise<void>,
-): Promise<ReadonlyMap<string, WireEvidence | Error>> {
-  // Everything that is a pod packet, or could carry one: UDP, IPIP (4), GRE (47), ESP (50).
-  const filter = `ip and (net ${pool} or udp or proto 4 or proto 47 or proto 50)`;
-  const captures = nodes.map((node) => ({
-    node,
-    capture: hosts.node(node.name).start([...tcpdump, "-s", String(snapLengthBytes), "-c", "20000", "-w", "-", filter]),
-  }));
+  load: () => Promise<Loaded>,
+): Promise<{ readonly captured: ReadonlyMap<string, Captured | Error>; readonly loaded: Loaded }> {
+  const captures = nodes.map((node) => {
+    const pings = `icmp[icmptype] == icmp-echo and dst ${node.address} and ip[2:2] == ${markedPacketBytes}`;
+    // Everything that is a pod packet, or could carry one: UDP, IPIP (4), GRE (47), ESP (50).
+    const filter = `ip and (net ${pool} or udp or proto 4 or proto 47 or proto 50 or (${pings}))`;
+    const command = [...tcpdump, "-s", String(snapLengthBytes), "-c", "20000", "-w", "-", filter];
+    return { node, capture: hosts.node(node.name).start(command) };
+  });
   const begun = await Promise.allSettled(captures.map(({ capture }) => capture.waitForOutput("listening on", 10)));
-  await load();
+  const loaded = await load();
   const podCidrs = nodes.map(({ podCidr }) => podCidr);
-  const counted = captures.map(async ({ node, capture }, index): Promise<[string, WireEvidence | Error]> => {
+  const counted = captures.map(async ({ node, capture }, index): Promise<[string, Captured | Error]> => {
     const start = begun[index];
     if (start?.status === "rejected") {
       await capture.stop();
       return [node.name, asError(start.reason)];
     }
     try {
-      return [node.name, countPackets((await capture.stop()).stdout, podCidrs)];
+      const { stdout } = await capture.stop();
+      const pingedFrom = icmpSources(stdout, { to: node.address, bytes: markedPacketBytes });
+      return [node.name, { wire: countPackets(stdout, podCidrs), pingedFrom }];
     } catch (error) {
       return [node.name, asError(error)];
     }
   });
-  return new Map(await Promise.all(counted));
-}
-
-/**
- * Under which source address packets of `from`'s pod arrive at the address of node `to`, which lies outside every pod CIDR.
- */
-export async function observeMasquerade(hosts: Hosts, from: CollectedNode, to: CollectedNode): Promise<string> {
-  const capture = hosts
-    .node(to.name)
-    .start([...tcpdump, "-Q", "in", "-w", "-", `icmp[icmptype] == icmp-echo and dst ${to.address}`]);
-  try {
-    await capture.waitForOutput("listening on", 10);
-  } catch (error) {
-    await capture.stop();
-    throw error;
-  }
-  const ping: CommandResult = await hosts
-    .pod(from.name)
-    .run(["ping", "-c", "2", "-i", "0.02", "-W", "1", to.address], { timeoutSeconds: 10 });
-  const [source] = icmpSources((await capture.stop()).stdout);
-  if (source === undefined)
-    throw new Error(`no packet of ${from.name}'s pod arrived at ${to.name}: ${ping.stderr.trim()}`);
-  return source;
+  return { captured: new Map(await Promise.all(counted)), loaded };
 }
 
 function asError(reason: unknown): Error {

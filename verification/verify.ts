@@ -7,7 +7,7 @@ import { kindsOfRound } from "../datapath/round.ts";
 import { pathName, streamsName } from "../datapath/run-words.ts";
 import { figuresOf } from "../datapath/statistics.ts";
 import { judge, verdictOf } from "../datapath/verdict.ts";
-import { captureDuring, collectStanding, observeMasquerade, probedPairs, probePathMtu } from "./collect.ts";
+import { captureDuring, collectStanding, pingNode, probedPairs, probePathMtu } from "./collect.ts";
 import type { Hosts } from "./hosts/host.ts";
 import { inParallel } from "./in-parallel.ts";
 import {
@@ -57,50 +57,52 @@ export async function verify(
   const planned = new Map(plan.map((nodePlan) => [nodePlan.node, nodePlan]));
 
   return withServers(paths, async () => {
-    progress(`capturing on every node's NIC while pods talk (${pairs.length} paths)`);
-    const wire = await captureDuring(hosts, nodes, spec.pool, async () => {
-      // Each node's pod talks to a peer, so that every NIC has something to show; one path carries a real load.
-      await inParallel(pairs, parallelProbes, ([from, to]) =>
-        hosts.pod(from.name).run(["ping", "-c", "3", "-i", "0.05", "-W", "1", to.pod.address], { timeoutSeconds: 10 }),
+    progress(`capturing on every node's NIC while path MTU and masquerading are probed (${pairs.length} paths)`);
+    const masqueradePeer = new Map(nodes.map((node, index) => [node.name, nodes[(index + 1) % nodes.length] ?? first]));
+    const { captured, loaded } = await captureDuring(hosts, nodes, spec.pool, async () => {
+      const complaints = await inParallel(nodes, parallelProbes, (node) =>
+        pingNode(hosts, node, masqueradePeer.get(node.name) ?? first),
       );
+      // The probes are what every NIC has to show; one path carries a real load.
+      const pathMtu = await inParallel(pairs, parallelProbes, async ([from, to]) => ({
+        from: from.name,
+        to: to.name,
+        found: await probePathMtu(hosts.pod(from.name), to.pod.address, planned.get(from.name)?.pathMtuBytes ?? 1500),
+      }));
       await iperf3(podToPod, { streams: 1, megabytes: warmUpMegabytes }).catch((error: unknown) =>
         progress(`warm-up load from pod to pod failed: ${error instanceof Error ? error.message : String(error)}`),
       );
-    });
-
-    progress("probing path MTU and masquerading");
-    const pathMtu = await inParallel(pairs, parallelProbes, async ([from, to]) => ({
-      from: from.name,
-      to: to.name,
-      found: await probePathMtu(hosts.pod(from.name), to.pod.address, planned.get(from.name)?.pathMtuBytes ?? 1500),
-    }));
-    const masqueradePeer = new Map(nodes.map((node, index) => [node.name, nodes[(index + 1) % nodes.length]]));
-    const masquerade = await inParallel(nodes, parallelProbes, async (node) => {
-      const peer = masqueradePeer.get(node.name) ?? first;
-      return observeMasquerade(hosts, node, peer).catch((error: unknown) => asError(error));
+      return { complaints, pathMtu };
     });
 
     const checks = nodes.flatMap((node, index): Check[] => {
       const nodePlan = planned.get(node.name);
       const found = standing[index];
       if (nodePlan === undefined || found === undefined) return [];
-      const wireFound = wire.get(node.name);
-      const masqueradeFound = masquerade[index];
-      const failures = [wireFound, masqueradeFound].flatMap((part) => (part instanceof Error ? [part.message] : []));
+      const own = captured.get(node.name);
+      const peer = masqueradePeer.get(node.name) ?? first;
+      const atPeer = captured.get(peer.name);
+      const seenFrom = atPeer instanceof Error ? undefined : atPeer?.pingedFrom[0];
+      const failures = [
+        ...[own, atPeer].flatMap((part) => (part instanceof Error ? [part.message] : [])),
+        ...(seenFrom === undefined
+          ? [`no packet of ${node.name}'s pod arrived at ${peer.name}: ${loaded.complaints[index] ?? ""}`]
+          : []),
+      ];
       const evidence: NodeEvidence = {
         ...found,
         failures: [...found.failures, ...failures],
         pathMtu: Object.fromEntries(
-          pathMtu
+          loaded.pathMtu
             .filter(({ from }) => from === node.name)
             .map(({ to, found: mtu }): [string, PathMtuEvidence] => [to, mtu]),
         ),
-        ...(wireFound === undefined || wireFound instanceof Error ? {} : { wire: wireFound }),
-        ...(typeof masqueradeFound === "string" ? { masquerade: { seenFrom: masqueradeFound } } : {}),
+        ...(own === undefined || own instanceof Error ? {} : { wire: own.wire }),
+        ...(seenFrom === undefined ? {} : { masquerade: { seenFrom } }),
       };
       return judge(nodePlan, evidence, nodes, spec.pool, {
         pathMtu: pairs.filter(([from]) => from === node).map(([, to]) => to.name),
-        masquerade: (masqueradePeer.get(node.name) ?? first).name,
+        masquerade: peer.name,
       });
     });
     const verdict = verdictOf(checks);

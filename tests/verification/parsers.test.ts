@@ -188,8 +188,15 @@ describe("packets on the wire", () => {
   });
 
   it("tells under which address pings arrived", () => {
-    assert.deepEqual(icmpSources(pcap([ethernet(ipv4("172.30.0.2", "172.30.0.6", 1, Buffer.alloc(8)))])), [
-      "172.30.0.2",
+    const ping = (from: string, to: string, bytes: number): Buffer =>
+      ethernet(ipv4(from, to, 1, Buffer.alloc(bytes - 20)));
+    const captured = pcap([
+      ping("172.30.0.2", "172.30.0.6", 105),
+      ping("172.30.0.2", "172.30.0.6", 105),
+      ping("172.30.0.10", "172.30.0.6", 84),
+      ping("172.30.0.6", "172.30.0.2", 105),
+      ethernet(udp(53, Buffer.alloc(85))),
     ]);
+    assert.deepEqual(icmpSources(captured, { to: "172.30.0.6", bytes: 105 }), ["172.30.0.2"]);
   });
 });

@@ -15,6 +15,8 @@ const wireGuardPort = 51871;
 
 /** An IPv4 header, as far as the counts need it. */
 export interface IPv4Header {
+  /** Of the whole packet, in bytes. */
+  readonly length: number;
   readonly protocol: number;
   readonly source: string;
   readonly destination: string;
@@ -50,6 +52,7 @@ function ipv4(packet: Buffer): IPv4Header | undefined {
   const isLaterFragment = (packet.readUInt16BE(6) & 0x1fff) !== 0;
   const address = (offset: number): string => packet.subarray(offset, offset + 4).join(".");
   return {
+    length: packet.readUInt16BE(2),
     protocol: packet.readUInt8(9),
     source: address(12),
     destination: address(16),
@@ -57,10 +60,14 @@ function ipv4(packet: Buffer): IPv4Header | undefined {
   };
 }
 
-/** Source addresses of the ICMP packets in a capture, each once. */
-export function icmpSources(pcap: Buffer): string[] {
-  const headers = [...frames(pcap)].map(ipv4Behind).filter((header) => header?.protocol === protocols.icmp);
-  return [...new Set(headers.flatMap((header) => header?.source ?? []))];
+/** Source addresses of the ICMP packets to an address in a capture that have a certain length, each once. */
+export function icmpSources(pcap: Buffer, { to, bytes }: { readonly to: string; readonly bytes: number }): string[] {
+  const sources = [...frames(pcap)].flatMap((frame) => {
+    const header = ipv4Behind(frame);
+    const isWanted = header?.protocol === protocols.icmp && header.destination === to && header.length === bytes;
+    return isWanted ? [header.source] : [];
+  });
+  return [...new Set(sources)];
 }
 
 /**
