@@ -1,15 +1,17 @@
 // `npm run bench`: compares the lab with the least that could do the same, side by side in one run.
 //   npm run bench            all comparisons
-//   npm run bench -- preview up up-64 throughput
+//   npm run bench -- preview up up-64 throughput ratio
 import { spawn, execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { LocalWorkspace, PulumiCommand } from "@pulumi/pulumi/automation/index.js";
-import { median } from "simple-statistics";
+import { geometricMean, median } from "simple-statistics";
 import type { EmbeddedNode } from "../components/embedded-lab.ts";
-import { run as runSchema } from "../datapath/run.ts";
+import { compareRuns, inPercent } from "../datapath/comparison.ts";
+import { run as runSchema, type Run } from "../datapath/run.ts";
+import { factorBetween } from "../datapath/statistics.ts";
 import { embeddedLabTools, ensureTools } from "../cli/tools.ts";
 import { openStack, root, type OpenStack } from "../cli/workspace.ts";
 import { ensureEngine } from "../offline/engine.ts";
@@ -217,22 +219,26 @@ const throughput: Comparison = {
         const { outputs } = await lab.stack.up({ configFile: lab.configFile, showSecrets: false });
         const run = runSchema.parse(outputs["verification"]?.value);
         const [from, to] = outputs["nodes"]?.value as [EmbeddedNode, EmbeddedNode];
-        const byHand: number[] = [];
-        for (let round = 0; round < samples.samples; round += 1) byHand.push(await iperf3ByHand(from, to));
+        const measured: number[] = [];
+        for (let round = 0; round < samples.samples; round += 1)
+          measured.push(
+            await iperf3ByHand(from.pod.namespace, to.pod.namespace, to.pod.address, samples.durationSeconds),
+          );
         const byLab = (run.throughput.podToPod["1"]?.samples ?? []).map((value) => value / 1e9);
         console.log(`  lab      ${figures(byLab)} Gbit/s`);
-        console.log(`  by hand  ${figures(byHand)} Gbit/s`);
-        console.log(`  ratio    ${(median(byLab) / median(byHand)).toFixed(3)}`);
+        console.log(`  by hand  ${figures(measured)} Gbit/s`);
+        console.log(`  ratio    ${(median(byLab) / median(measured)).toFixed(3)}`);
       } finally {
         await lab.stack.destroy({ configFile: lab.configFile, showSecrets: false });
       }
     }),
 };
 
-async function iperf3ByHand(from: EmbeddedNode, to: EmbeddedNode): Promise<number> {
-  const server = spawn("ip", ["netns", "exec", to.pod.namespace, "iperf3", "-s", "-1", "-p", "5999", "--forceflush"]);
+/** Gbit/s of one TCP stream between two namespaces. */
+async function iperf3ByHand(from: string, to: string, address: string, durationSeconds: number): Promise<number> {
+  const server = spawn("ip", ["netns", "exec", to, "iperf3", "-s", "-1", "-p", "5999", "--forceflush"]);
   await new Promise<void>((resolve) => server.stdout.once("data", () => resolve()));
-  const client = ["netns", "exec", from.pod.namespace, "iperf3", "-c", to.pod.address, "-p", "5999", "-t", "2", "-J"];
+  const client = ["netns", "exec", from, "iperf3", "-c", address, "-p", "5999", "-t", `${durationSeconds}`, "-J"];
   try {
     const { stdout } = await execute("ip", client);
     const { end } = JSON.parse(stdout) as { end: { sum_received: { bits_per_second: number } } };
@@ -242,11 +248,93 @@ async function iperf3ByHand(from: EmbeddedNode, to: EmbeddedNode): Promise<numbe
   }
 }
 
+/** Two nodes with a pod each on a bridge, by ip(8) alone. `datapath` sets the routes; nothing of the lab's plan is used. */
+const byHand = {
+  up: `set -eu
+ip netns add hand-net
+ip -n hand-net link add bridge type bridge
+ip -n hand-net link set bridge up
+for i in 1 2; do
+  ip netns add hand-$i
+  ip netns add hand-$i-pod
+  ip link add eth0 netns hand-$i type veth peer name port$i netns hand-net
+  ip -n hand-net link set port$i master bridge up
+  ip link add eth0 netns hand-$i-pod type veth peer name pod netns hand-$i
+  ip netns exec hand-$i sysctl -qw net.ipv4.ip_forward=1
+  ip -n hand-$i address add 192.168.77.$i/24 dev eth0
+  ip -n hand-$i address add 10.77.$i.1/32 dev lo
+  ip -n hand-$i link set eth0 up
+  ip -n hand-$i link set pod up
+  ip -n hand-$i route add 10.77.$i.10/32 dev pod
+  ip -n hand-$i link add tunnel type vxlan id 7 remote 192.168.77.$((3 - i)) dstport 4789
+  ip -n hand-$i address add 192.168.78.$i/24 dev tunnel
+  ip -n hand-$i link set tunnel up
+  ip -n hand-$i-pod address add 10.77.$i.10/32 dev eth0
+  ip -n hand-$i-pod link set eth0 up
+  ip -n hand-$i-pod route add 10.77.$i.1 dev eth0
+done
+`,
+  datapath: (name: "vxlan" | "native"): string => `set -eu
+for i in 1 2; do
+  ip -n hand-$i route replace 10.77.$((3 - i)).0/24 via 192.168.${name === "vxlan" ? 78 : 77}.$((3 - i))
+  ip -n hand-$i-pod route replace default via 10.77.$i.1 ${name === "vxlan" ? "mtu 1450" : ""}
+  ip -n hand-$i-pod route flush cache
+done
+`,
+  down: "for name in hand-net hand-1 hand-2 hand-1-pod hand-2-pod; do ip netns del $name 2>/dev/null || true; done\n",
+};
+
+const ratio: Comparison = {
+  name: "ratio",
+  about:
+    "native against VXLAN: by compare's own figures, and by ip and iperf3 in namespaces made by hand (aim: they agree)",
+  run: () =>
+    inFolder(async (folder) => {
+      const modes = ["vxlan", "native"] as const;
+      const settings = { ...bare, samples: 3 };
+      const runs: Record<(typeof modes)[number], Run[]> = { vxlan: [], native: [] };
+      const hand: Record<(typeof modes)[number], number[]> = { vxlan: [], native: [] };
+      let opened: OpenStack | undefined;
+      await shell(byHand.down);
+      await shell(byHand.up);
+      try {
+        for (let round = 1; round <= 3; round += 1) {
+          for (const mode of round % 2 === 1 ? modes : modes.toReversed()) {
+            const config = labConfig(folder, 2, { mode }, { ...settings, occasion: `${round}` });
+            opened = await openStack("bench-ratio", config, log, folder);
+            const { outputs } = await opened.stack.up({ configFile: opened.configFile, showSecrets: false });
+            runs[mode].push(runSchema.parse(outputs["verification"]?.value));
+            await shell(byHand.datapath(mode));
+            const samples: number[] = [];
+            for (let sample = 0; sample < settings.samples; sample += 1) {
+              samples.push(await iperf3ByHand("hand-1-pod", "hand-2-pod", "10.77.2.10", settings.durationSeconds));
+            }
+            // One observation a turn, as compare has it from three runs a side on.
+            hand[mode].push(geometricMean(samples));
+          }
+        }
+      } finally {
+        await opened?.stack.destroy({ configFile: opened.configFile, showSecrets: false });
+        await shell(byHand.down);
+      }
+      const { differences } = compareRuns(runs.vxlan, runs.native);
+      const byLab = differences.find(({ path: name, protocol }) => name === "podToPod" && protocol === "tcp")?.absolute;
+      const plain = factorBetween(hand.native, hand.vxlan);
+      if (byLab?.confidence === undefined || plain?.confidence === undefined) throw new Error("too few samples");
+      const agree =
+        byLab.confidence.lower <= plain.confidence.upper && plain.confidence.lower <= byLab.confidence.upper;
+      console.log(`  lab      native against VXLAN ${inPercent(byLab)}`);
+      console.log(`  by hand  native against VXLAN ${inPercent(plain)}`);
+      console.log(`  the 95 % intervals ${agree ? "overlap" : "do not overlap"}`);
+    }),
+};
+
 const comparisons: readonly Comparison[] = [
   preview,
   { name: "up", about: "three nodes from nothing (aim: engine floor plus 3 s)", run: up(3, 3) },
   { name: "up-64", about: "64 nodes from nothing (aim: under 20 s)", run: up(64, 1) },
   throughput,
+  ratio,
 ];
 
 const chosen = process.argv.slice(2);
