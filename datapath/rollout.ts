@@ -76,17 +76,27 @@ const endings = [
 
 /** Why an agent ended, from its own last line. */
 export interface FatalLine {
-  /** The line's message. */
+  /** The line's message, and the error that it names beside it. */
   readonly message: string;
   /** The rule that knows it; absent where none does. */
   readonly rule?: { readonly id: string; readonly wayOut: string };
 }
 
+/** The fields of a line as agents write it: `key="quoted text"`, or `key=word` where nothing needs quotes. */
+function fieldsOf(line: string): ReadonlyMap<string, string> {
+  const fields = line.matchAll(/(\w+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))/g);
+  return new Map(
+    Array.from(fields, ([, key = "", quoted, word = ""]) => [key, quoted?.replaceAll(/\\(.)/g, "$1") ?? word]),
+  );
+}
+
 /** The last fatal line among an agent's lines, named by its rule; nothing where there is none. */
 export function fatalLine(lines: readonly string[]): FatalLine | undefined {
-  const quoted = lines.map((line) => /level=fatal msg="((?:[^"\\]|\\.)*)"/.exec(line)?.[1]).findLast(Boolean);
-  if (quoted === undefined) return undefined;
-  const message = quoted.replaceAll(/\\(.)/g, "$1");
+  const fields = lines.map(fieldsOf).findLast((entry) => entry.get("level") === "fatal");
+  const words = fields?.get("msg");
+  if (words === undefined) return undefined;
+  const cause = fields?.get("error");
+  const message = cause === undefined ? words : `${words}: ${cause}`;
   const known = endings.find(({ says }) => message.includes(says.replace(/\.$/, "")));
   return known === undefined ? { message } : { message, rule: { id: known.id, wayOut: known.wayOut } };
 }
@@ -140,7 +150,7 @@ function obstacle(pod: AgentPod): string | undefined {
   const fatal = fatalLine(pod.lastLines);
   if (fatal !== undefined) {
     const named = fatal.rule === undefined ? "" : ` (rule ${fatal.rule.id}: ${fatal.rule.wayOut})`;
-    return `the agent ended ${pod.restarts + 1} times with: ${fatal.message}${named}`;
+    return `the agent ended ${pod.restarts === 0 ? "" : `${pod.restarts + 1} times `}with: ${fatal.message}${named}`;
   }
   if (pod.trouble !== undefined) {
     const { container, reason, message } = pod.trouble;

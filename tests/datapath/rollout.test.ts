@@ -140,6 +140,18 @@ describe("An agent's fatal line", () => {
     assert.equal(fatalLine([line])?.rule?.id, "node-port-mode-without-tunnel");
   });
 
+  // As the real agent printed it on a kernel without modules.
+  it("has the cause that stands beside the message, and a message of one word", () => {
+    const line =
+      'level=fatal msg="Unable to get information about kernel modules" error="failed to retrieve loaded modules names: failed to open loaded modules information at /proc/modules: open /proc/modules: no such file or directory" subsys=iptables';
+    assert.equal(
+      fatalLine([line])?.message,
+      "Unable to get information about kernel modules: failed to retrieve loaded modules names: " +
+        "failed to open loaded modules information at /proc/modules: open /proc/modules: no such file or directory",
+    );
+    assert.equal(fatalLine(["level=fatal msg=Stopped error=EOF subsys=daemon"])?.message, "Stopped: EOF");
+  });
+
   it("is none where no line is fatal", () => assert.equal(fatalLine(["level=info msg=Starting"]), undefined));
 });
 
