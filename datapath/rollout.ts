@@ -164,13 +164,32 @@ function obstacle(pod: AgentPod): string | undefined {
 export interface NetworkedPod {
   readonly namespace: string;
   readonly name: string;
-  readonly createdAt: number;
+  /** When it got its network, in milliseconds since 1970; absent where it has none yet. */
+  readonly networkedAt?: number;
   readonly hostNetwork: boolean;
   readonly finished: boolean;
   /** Whether something makes it anew when it is deleted. */
   readonly controlled: boolean;
   /** Whether the lab made it. */
   readonly lab: boolean;
+}
+
+/** What the API says of a pod from which follows since when it has its network. Times are milliseconds since 1970, to a second. */
+export interface PodBeginnings {
+  readonly createdAt: number;
+  readonly hasAddress: boolean;
+  /** Init containers too. */
+  readonly containers: readonly { readonly restarts: number; readonly startedAt?: number }[];
+}
+
+/**
+ * When a pod got its network: shortly before its first container started. Pods wait for an agent on a node that never had one, as
+ * all do that are there before Cilium: their creation says nothing. Of a container that was restarted only the last start is known.
+ */
+export function networkedAt({ createdAt, hasAddress, containers }: PodBeginnings): number | undefined {
+  if (!hasAddress) return undefined;
+  const starts = containers.flatMap(({ startedAt }) => startedAt ?? []);
+  return starts.length === 0 || containers.some(({ restarts }) => restarts > 0) ? createdAt : Math.min(...starts);
 }
 
 /** Pods older than the datapath, by what is to become of them. */
@@ -181,7 +200,7 @@ export interface StalePods<Pod> {
 }
 
 /**
- * Sorts out the pods that were made before the configuration changed: an agent sets a pod's routes and their MTU when the pod
+ * Sorts out the pods that got their network before the configuration changed: an agent sets a pod's routes and their MTU when the pod
  * is made, and never again (seen on 1.13.4: after vxlan to native such pods keep mtu 1450).
  */
 export function stalePods<Pod extends NetworkedPod>(
@@ -189,7 +208,10 @@ export function stalePods<Pod extends NetworkedPod>(
   configuredAt: number,
   which: "lab" | "all",
 ): StalePods<Pod> {
-  const stale = pods.filter((pod) => !pod.hostNetwork && !pod.finished && pod.createdAt < configuredAt);
+  const stale = pods.filter(
+    ({ hostNetwork, finished, networkedAt: since }) =>
+      !hostNetwork && !finished && since !== undefined && since < configuredAt,
+  );
   const wanted = (pod: Pod): boolean => pod.controlled && (pod.lab || which === "all");
   return { restart: stale.filter(wanted), leave: stale.filter((pod) => !wanted(pod)) };
 }

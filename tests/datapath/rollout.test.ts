@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   fatalLine,
   rolloutState,
+  networkedAt,
   stalePods,
   type AgentPod,
   type NetworkedPod,
@@ -156,14 +157,17 @@ describe("An agent's fatal line", () => {
 });
 
 describe("Pods older than the datapath", () => {
-  const pod = (name: string, differing: Partial<NetworkedPod> = {}): NetworkedPod => ({
+  const waiting = (name: string): NetworkedPod => ({
     namespace: "default",
     name,
-    createdAt: configuredAt - 1000,
     hostNetwork: false,
     finished: false,
     controlled: true,
     lab: false,
+  });
+  const pod = (name: string, differing: Partial<NetworkedPod> = {}): NetworkedPod => ({
+    ...waiting(name),
+    networkedAt: configuredAt - 1000,
     ...differing,
   });
   const pods = [
@@ -172,7 +176,8 @@ describe("Pods older than the datapath", () => {
     pod("bare", { controlled: false, lab: true }),
     pod("host", { hostNetwork: true }),
     pod("done", { finished: true }),
-    pod("new", { createdAt: configuredAt + 1000 }),
+    pod("new", { networkedAt: configuredAt + 1000 }),
+    waiting("waiting"),
   ];
   const sorted = (which: "lab" | "all"): string[][] => {
     const { restart, leave } = stalePods(pods, configuredAt, which);
@@ -182,5 +187,26 @@ describe("Pods older than the datapath", () => {
   it("are made anew where the lab owns them, or all when asked, and never without something that makes them anew", () => {
     assert.deepEqual(sorted("lab"), [["lab"], ["other", "bare"]]);
     assert.deepEqual(sorted("all"), [["lab", "other"], ["bare"]]);
+  });
+
+  // As seen with the real agent: pods that wait on a cluster without a CNI start once Cilium is there.
+  it("are not those that only waited for it: a pod's network is as old as its first container", () => {
+    const createdAt = configuredAt - 60_000;
+    const started = (startedAt: number, restarts = 0): { restarts: number; startedAt: number } => ({
+      restarts,
+      startedAt,
+    });
+    const since = (
+      hasAddress: boolean,
+      ...containers: { restarts: number; startedAt?: number }[]
+    ): number | undefined => networkedAt({ createdAt, hasAddress, containers });
+    assert.equal(since(false, { restarts: 0 }), undefined);
+    assert.equal(since(true, started(configuredAt + 5000), started(configuredAt + 3000)), configuredAt + 3000);
+    assert.equal(since(true, { restarts: 0 }), createdAt, "its image may be what it waits for");
+    assert.equal(
+      since(true, started(configuredAt + 5000, 1)),
+      createdAt,
+      "when it first started is not known any more",
+    );
   });
 });

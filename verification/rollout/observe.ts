@@ -6,7 +6,14 @@ import {
   type KubeConfig,
   type V1Pod,
 } from "@kubernetes/client-node";
-import type { AgentPod, ContainerTrouble, NetworkedPod, RolloutObservation } from "../../datapath/rollout.ts";
+import {
+  networkedAt,
+  type AgentPod,
+  type ContainerTrouble,
+  type NetworkedPod,
+  type PodBeginnings,
+  type RolloutObservation,
+} from "../../datapath/rollout.ts";
 import { labPodLabel } from "./spec.ts";
 
 const namespace = "kube-system";
@@ -131,16 +138,34 @@ function troubleOf({ status }: V1Pod): ContainerTrouble | undefined {
 /** All pods, as far as their network is concerned. */
 export async function networkedPods(config: KubeConfig): Promise<(NetworkedPod & { readonly uid: string })[]> {
   const { items } = await config.makeApiClient(CoreV1Api).listPodForAllNamespaces();
-  return items.map(({ metadata, spec, status }) => ({
-    namespace: metadata?.namespace ?? "",
-    name: metadata?.name ?? "",
-    uid: metadata?.uid ?? "",
+  return items.map((pod) => {
+    const { metadata, spec, status } = pod;
+    const since = networkedAt(beginningsOf(pod));
+    return {
+      namespace: metadata?.namespace ?? "",
+      name: metadata?.name ?? "",
+      uid: metadata?.uid ?? "",
+      ...(since === undefined ? {} : { networkedAt: since }),
+      hostNetwork: spec?.hostNetwork === true,
+      finished:
+        status?.phase === "Succeeded" || status?.phase === "Failed" || metadata?.deletionTimestamp !== undefined,
+      controlled: (metadata?.ownerReferences ?? []).some(({ controller }) => controller === true),
+      lab: metadata?.labels?.[labPodLabel] !== undefined,
+    };
+  });
+}
+
+function beginningsOf({ metadata, status }: V1Pod): PodBeginnings {
+  const containers = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+  return {
     createdAt: metadata?.creationTimestamp?.getTime() ?? 0,
-    hostNetwork: spec?.hostNetwork === true,
-    finished: status?.phase === "Succeeded" || status?.phase === "Failed" || metadata?.deletionTimestamp !== undefined,
-    controlled: (metadata?.ownerReferences ?? []).some(({ controller }) => controller === true),
-    lab: metadata?.labels?.[labPodLabel] !== undefined,
-  }));
+    hasAddress: status?.podIP !== undefined,
+    containers: containers.map(({ restartCount, state, lastState }) => {
+      const started = [state?.running, state?.terminated, lastState?.terminated].flatMap((run) => run?.startedAt ?? []);
+      const times = started.map((time) => time.getTime());
+      return { restarts: restartCount, ...(times.length === 0 ? {} : { startedAt: Math.min(...times) }) };
+    }),
+  };
 }
 
 async function missing(config: KubeConfig, definitions: readonly string[]): Promise<string[]> {
