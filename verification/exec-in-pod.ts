@@ -35,9 +35,11 @@ export async function execInPod(
         }, reject);
     });
     if (status.status === "Success") return output.text();
-    // A script's text is no part of a message.
+    // A script's text is no part of a message, and the runtime's own message has the whole command in it.
     const what = `${command.join(" ").split("\n")[0] ?? ""} in ${namespace}/${name}`;
-    throw new Error(`${what}: ${status.message ?? "failed"}\n${errors.text()}`.trimEnd());
+    const exitCode = status.details?.causes?.find(({ reason }) => reason === "ExitCode")?.message;
+    const why = exitCode === undefined ? (status.message ?? "failed") : `exit code ${exitCode}`;
+    throw new Error(`${what}: ${why}\n${errors.text()}`.trimEnd());
   } finally {
     if (abort !== undefined) signal?.removeEventListener("abort", abort);
   }

@@ -118,8 +118,12 @@ describe("A test cluster", function () {
       assert.equal(await core.readNamespacedPodLog({ name: podName, namespace }), `started on ${node.name}\n`);
     }
     await assert.rejects(
-      execInPod(config, { namespace, name: pods[0]?.metadata?.name ?? "" }, ["sh", "-c", "echo no >&2; exit 3"]),
-      /exit code 3[^]*no/,
+      execInPod(config, { namespace, name: pods[0]?.metadata?.name ?? "" }, [
+        "sh",
+        "-c",
+        "# Fails\necho no >&2; exit 3",
+      ]),
+      new RegExp(`^Error: sh -c # Fails in ${namespace}/\\S+: exit code 3\nno$`),
     );
   });
 
