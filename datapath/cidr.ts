@@ -114,3 +114,14 @@ export function containsCidr(outer: string, inner: string): boolean {
 export function overlap(one: string, other: string): boolean {
   return containsCidr(one, other) || containsCidr(other, one);
 }
+
+/** The smallest CIDR that holds all of some. Throws a RangeError where there are none. */
+export function commonCidr(cidrs: readonly string[]): string {
+  const [first] = cidrs;
+  if (first === undefined) throw new RangeError("no CIDRs");
+  for (let length = prefixLength(first); length > 0; length -= 1) {
+    const candidate = withoutHostBits(`${first.split("/")[0] ?? ""}/${length}`) ?? first;
+    if (cidrs.every((cidr) => containsCidr(candidate, cidr))) return candidate;
+  }
+  return "0.0.0.0/0";
+}

@@ -163,6 +163,12 @@ function foundRouting({ Tunnel, EnableAutoDirectRouting }: z.infer<typeof agentO
   return EnableAutoDirectRouting ? "native, direct routes" : "native, no routes of the agent's own";
 }
 
+/** Every line of an agent's log in which it gives up a feature, in its own words, each once. */
+export function fallbacksIn(log: string): string[] {
+  const lines = log.split("\n").filter((line) => fallbackLines.some(({ pattern }) => pattern.test(line)));
+  return [...new Set(lines.map(messageOf))];
+}
+
 /** `msg` and `error` of a line as the agent logs it (logrus): `level=warning msg="…" error="…"`. */
 function messageOf(line: string): string {
   const field = (name: string): string | undefined => {

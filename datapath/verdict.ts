@@ -77,10 +77,13 @@ export function judge(
     strays && (strays.map((route) => `${route.destination} ${describeRoute(route, { via: "" })}`).join(", ") || "none"),
   );
 
+  const podMtu = evidence.podDefaultRoute?.mtuBytes;
+  // Cilium writes the MTU also where it is the device's own.
+  const isDevices = podMtu === undefined || (plan.podRouteMtuBytes === undefined && podMtu === plan.pathMtuBytes);
   const podRoute = check(
     "MTU on the pod's default route",
     plan.podRouteMtuBytes === undefined ? "the device's" : `${plan.podRouteMtuBytes}`,
-    evidence.podDefaultRoute && `${evidence.podDefaultRoute.mtuBytes ?? "the device's"}`,
+    evidence.podDefaultRoute && (isDevices ? "the device's" : `${podMtu}`),
   );
 
   const pathMtu = probed.pathMtu.map((peer) => {

@@ -9,6 +9,8 @@ export interface CollectedNode {
   readonly address: string;
   readonly podCidr: string;
   readonly pod: { readonly address: string };
+  /** The NIC towards the other nodes; eth0 where absent. */
+  readonly device?: string;
 }
 
 const commandTimeoutSeconds = 20;
@@ -21,7 +23,9 @@ const smallestPacketBytes = 68;
  * Every packet handed over and written at once, so that the last one before the end is not lost; names not looked up. As root to its end: changing its user would lose it the signal that it
  * gets when this process dies.
  */
-const tcpdump = ["tcpdump", "-Z", "root", "-i", "eth0", "-n", "-U", "--immediate-mode"] as const;
+function tcpdump({ device = "eth0" }: CollectedNode): string[] {
+  return ["tcpdump", "-Z", "root", "-i", device, "-n", "-U", "--immediate-mode"];
+}
 
 /** Runs a command that has to succeed, and gives its output. Rejects with the command and what it said. */
 async function output(host: Host, command: readonly string[], stdin?: string): Promise<Buffer> {
@@ -160,7 +164,7 @@ export async function captureDuring<Loaded>(
     const pings = `icmp[icmptype] == icmp-echo and dst ${node.address} and ip[2:2] == ${markedPacketBytes}`;
     // Everything that is a pod packet, or could carry one: UDP, IPIP (4), GRE (47), ESP (50).
     const filter = `ip and (net ${pool} or udp or proto 4 or proto 47 or proto 50 or (${pings}))`;
-    const command = [...tcpdump, "-s", String(snapLengthBytes), "-c", "20000", "-w", "-", filter];
+    const command = [...tcpdump(node), "-s", String(snapLengthBytes), "-c", "20000", "-w", "-", filter];
     return { node, capture: hosts.node(node.name).start(command) };
   });
   const begun = await Promise.allSettled(captures.map(({ capture }) => capture.waitForOutput("listening on", 10)));

@@ -34,8 +34,8 @@ const relevantOffloads = [
 ];
 
 /** Offload settings of a node's NIC, by name: `on`, `off`, `off [fixed]`; empty where ethtool is not there. */
-export async function offloads(host: Host): Promise<Record<string, string>> {
-  const result = await host.run(["ethtool", "-k", "eth0"], { timeoutSeconds: 10 }).catch(() => undefined);
+export async function offloads(host: Host, device = "eth0"): Promise<Record<string, string>> {
+  const result = await host.run(["ethtool", "-k", device], { timeoutSeconds: 10 }).catch(() => undefined);
   const lines = (result?.stdout.toString() ?? "").split("\n").map((line) => line.split(":"));
   return Object.fromEntries(
     lines.flatMap(([name = "", value]) =>

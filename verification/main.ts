@@ -1,7 +1,7 @@
 // The program that the verification command resource runs: the spec on standard input, the run as JSON on standard output,
 // progress on standard error. Exit status 1 where the evidence contradicts the plan and the spec enforces it.
 import { text } from "node:stream/consumers";
-import type { Run } from "../datapath/run.ts";
+import { contradiction } from "./conclude.ts";
 import { namespaceHosts } from "./hosts/namespaces.ts";
 import { keepRun } from "./keep-run.ts";
 import { interruption, progressLines } from "./program.ts";
@@ -26,14 +26,4 @@ try {
 } catch (error) {
   process.stderr.write(`verification failed: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
-}
-
-function contradiction({ checks }: Run): string {
-  const wrong = checks.filter(({ ok }) => ok === false);
-  return [
-    `CONTRADICTED: ${wrong.length} of ${checks.length} checks speak against the datapath that was asked for.`,
-    ...wrong.map(
-      ({ node, name, expected, found }) => `  ${node}: ${name}\n    expected: ${expected}\n    found:    ${found}`,
-    ),
-  ].join("\n");
 }

@@ -1,5 +1,6 @@
 import { cpus, release } from "node:os";
 import type { NodeEvidence, PathMtuEvidence } from "../datapath/evidence.ts";
+import type { PlannedFeature } from "../datapath/features.ts";
 import { featuresFound, foundByChecks } from "../datapath/found-features.ts";
 import type { NodePlan } from "../datapath/plan.ts";
 import { runSchemaVersion, type Check, type Run, type Sample } from "../datapath/run.ts";
@@ -7,7 +8,8 @@ import { kindsOfRound } from "../datapath/round.ts";
 import { pathName, streamsName } from "../datapath/run-words.ts";
 import { figuresOf } from "../datapath/statistics.ts";
 import { judge, verdictOf } from "../datapath/verdict.ts";
-import { captureDuring, collectStanding, pingNode, probedPairs, probePathMtu } from "./collect.ts";
+import type { AgentsFound } from "./cluster/agents.ts";
+import { captureDuring, collectStanding, pingNode, probedPairs, probePathMtu, type CollectedNode } from "./collect.ts";
 import type { Hosts } from "./hosts/host.ts";
 import { inParallel } from "./in-parallel.ts";
 import {
@@ -30,15 +32,40 @@ const parallelProbes = 16;
 /** A quarter of a second on these machines, and no more than half a minute on a link of 100 Mbit/s. */
 const warmUpMegabytes = 256;
 
+/** What is verified, whatever kind of lab it is. */
+export interface VerificationSubject extends Pick<VerificationSpec, "lab" | "datapath" | "pool" | "plan" | "settings"> {
+  readonly nodes: readonly VerifiedNode[];
+  readonly features: readonly PlannedFeature[];
+  /** Versions of what the lab runs, beside those of the tools. */
+  readonly versions?: Readonly<Record<string, string>>;
+  /** The first node's processor; this machine's where absent. */
+  readonly processor?: { readonly model: string; readonly count: number };
+}
+
+export interface VerifiedNode extends CollectedNode {
+  readonly secondPod?: { readonly address: string };
+  /** Kernel release; this machine's where absent. */
+  readonly kernel?: string;
+}
+
 /**
  * Collects the evidence, judges it against the plan and measures. The wire is captured during a warm-up load, which is not
  * among the samples, so that capturing slows down nothing that is measured.
  * Rejects where `signal` aborts; evidence that can't be had makes the verdict `incomplete` instead.
  */
 export async function verify(
-  spec: VerificationSpec,
+  spec: VerificationSubject,
   hosts: Hosts,
-  { signal, progress }: { readonly signal: AbortSignal; readonly progress: Progress },
+  {
+    signal,
+    progress,
+    agents: askAgents,
+  }: {
+    readonly signal: AbortSignal;
+    readonly progress: Progress;
+    /** Asks the agents of a lab that has any; what they say is judged beside the rest. */
+    readonly agents?: () => Promise<AgentsFound>;
+  },
 ): Promise<Run> {
   const started = new Date();
   const { nodes, plan, settings } = spec;
@@ -50,6 +77,9 @@ export async function verify(
     const peers = nodes.filter((peer) => peer !== node);
     return { node: node.name, ...(await collectStanding(hosts, node, peers)) };
   });
+
+  if (askAgents !== undefined) progress(`asking the agents of ${nodes.length} nodes`);
+  const agents = await askAgents?.();
 
   const paths = measuredPaths(hosts, [first, second], settings);
   const [podToPod] = paths;
@@ -67,35 +97,43 @@ export async function verify(
       const pathMtu = await inParallel(pairs, parallelProbes, async ([from, to]) => ({
         from: from.name,
         to: to.name,
-        found: await probePathMtu(hosts.pod(from.name), to.pod.address, planned.get(from.name)?.pathMtuBytes ?? 1500),
+        // A pod that can't be asked leaves its checks unjudged; the others go on.
+        found: await probePathMtu(
+          hosts.pod(from.name),
+          to.pod.address,
+          planned.get(from.name)?.pathMtuBytes ?? 1500,
+        ).catch(asError),
       }));
+      signal.throwIfAborted();
       await iperf3(podToPod, { streams: 1, megabytes: warmUpMegabytes }).catch((error: unknown) =>
         progress(`warm-up load from pod to pod failed: ${error instanceof Error ? error.message : String(error)}`),
       );
       return { complaints, pathMtu };
     });
 
-    const checks = nodes.flatMap((node, index): Check[] => {
+    const found = nodes.flatMap((node, index): Check[] => {
       const nodePlan = planned.get(node.name);
-      const found = standing[index];
-      if (nodePlan === undefined || found === undefined) return [];
+      const standingThere = standing[index];
+      if (nodePlan === undefined || standingThere === undefined) return [];
       const own = captured.get(node.name);
       const peer = masqueradePeer.get(node.name) ?? first;
       const atPeer = captured.get(peer.name);
       const seenFrom = atPeer instanceof Error ? undefined : atPeer?.pingedFrom[0];
+      const probed = loaded.pathMtu.filter(({ from }) => from === node.name);
       const failures = [
+        ...probed.flatMap(({ found: mtu }) => (mtu instanceof Error ? [mtu.message] : [])),
         ...[own, atPeer].flatMap((part) => (part instanceof Error ? [part.message] : [])),
         ...(seenFrom === undefined
           ? [`no packet of ${node.name}'s pod arrived at ${peer.name}: ${loaded.complaints[index] ?? ""}`]
           : []),
       ];
       const evidence: NodeEvidence = {
-        ...found,
-        failures: [...found.failures, ...failures],
+        ...standingThere,
+        failures: [...standingThere.failures, ...failures],
         pathMtu: Object.fromEntries(
-          loaded.pathMtu
-            .filter(({ from }) => from === node.name)
-            .map(({ to, found: mtu }): [string, PathMtuEvidence] => [to, mtu]),
+          probed.flatMap(({ to, found: mtu }): [string, PathMtuEvidence][] =>
+            mtu instanceof Error ? [] : [[to, mtu]],
+          ),
         ),
         ...(own === undefined || own instanceof Error ? {} : { wire: own.wire }),
         ...(seenFrom === undefined ? {} : { masquerade: { seenFrom } }),
@@ -105,6 +143,7 @@ export async function verify(
         masquerade: peer.name,
       });
     });
+    const checks = [...found, ...(agents?.checks ?? [])];
     const verdict = verdictOf(checks);
     progress(`${checks.length} checks: ${verdict}`);
     if (verdict === "contradicted" && settings.enforce)
@@ -144,17 +183,17 @@ export async function verify(
       lab: spec.lab,
       datapath: spec.datapath,
       plan: plan.map((nodePlan: NodePlan) => ({ ...nodePlan })),
-      nodes: nodes.map(({ name, address, podCidr }) => ({ name, address, podCidr, kernel: release() })),
-      kernel: release(),
-      versions: await toolVersions(hosts.node(first.name)),
+      nodes: nodes.map(({ name, address, podCidr, kernel = release() }) => ({ name, address, podCidr, kernel })),
+      kernel: first.kernel ?? release(),
+      versions: { ...(await toolVersions(hosts.node(first.name))), ...spec.versions },
       conditions: {
-        cpuModel: cpus()[0]?.model ?? "unknown",
-        cpuCount: cpus().length,
+        cpuModel: spec.processor?.model ?? cpus()[0]?.model ?? "unknown",
+        cpuCount: spec.processor?.count ?? cpus().length,
         offloads: Object.fromEntries(
           await Promise.all(
-            [first, second].map(async ({ name }): Promise<[string, Record<string, string>]> => [
+            [first, second].map(async ({ name, device }): Promise<[string, Record<string, string>]> => [
               name,
-              await offloads(hosts.node(name)),
+              await offloads(hosts.node(name), device),
             ]),
           ),
         ),
@@ -167,7 +206,8 @@ export async function verify(
         },
       },
       verdict,
-      features: featuresFound(spec.features, foundByChecks(spec.features, checks)),
+      features: featuresFound(spec.features, agents?.found ?? foundByChecks(spec.features, checks)),
+      ...(agents === undefined ? {} : { cilium: { agents: [...agents.agents] } }),
       checks,
       samples,
       ...figuresOf(samples),

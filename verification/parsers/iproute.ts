@@ -65,3 +65,16 @@ function separateEncapsulation(json: string): string {
     '"encapsulation":{"dst":"$<dst>"}',
   );
 }
+
+const addresses = z.array(
+  z.object({ ifname: z.string(), mtu: z.number(), addr_info: z.array(z.object({ local: z.string() })).default([]) }),
+);
+
+/** Reads `ip -j -4 address`. Throws where the text is not that. */
+export function parseAddresses(json: string): { name: string; mtuBytes: number; addresses: string[] }[] {
+  return addresses.parse(JSON.parse(json)).map(({ ifname, mtu, addr_info: found }) => ({
+    name: ifname,
+    mtuBytes: mtu,
+    addresses: found.map(({ local }) => local),
+  }));
+}

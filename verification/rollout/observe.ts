@@ -111,7 +111,8 @@ async function lastLines(core: CoreV1Api, name: string, previous: boolean): Prom
   }
 }
 
-function troubleOf({ status }: V1Pod): ContainerTrouble | undefined {
+/** Why a pod does not run, in Kubernetes's words; nothing where it just has not begun. */
+export function troubleOf({ status }: V1Pod): ContainerTrouble | undefined {
   for (const { name, state } of [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]) {
     const waiting = state?.waiting;
     if (

@@ -1,0 +1,204 @@
+import { z } from "zod";
+import { AppsV1Api, CoreV1Api, type KubeConfig, type V1Pod } from "@kubernetes/client-node";
+import { judgeAgent, type AgentEvidence, type AgentNode } from "../../datapath/agent-checks.ts";
+import type { Datapath } from "../../datapath/config/datapath.ts";
+import type { PlannedFeature } from "../../datapath/features.ts";
+import { fallbacksIn, foundByAgent, type FoundOnNode } from "../../datapath/found-features.ts";
+import type { Agent, Check } from "../../datapath/run.ts";
+import { podHost } from "../hosts/kubernetes.ts";
+import { inParallel } from "../in-parallel.ts";
+import { apiFailure } from "./pods.ts";
+import { parseHealth, parseStatusLines, parseTunnelMap } from "../parsers/cilium.ts";
+
+/** Cilium's own word on every node. */
+export interface AgentsFound {
+  readonly checks: readonly Check[];
+  /** What each node shows of the features; a node whose agent can't be read shows nothing. */
+  readonly found: readonly FoundOnNode[];
+  readonly agents: readonly Agent[];
+}
+
+const namespace = "kube-system";
+const parallelAgents = 16;
+const commandTimeoutSeconds = 30;
+/** The agent says what it falls back on while it starts. */
+const logBeginningBytes = 1024 * 1024;
+
+/** Options that decide on the datapath, as they are kept in the run. */
+const keptOptions = [
+  ...["Tunnel", "TunnelPort", "EnableAutoDirectRouting", "IPv4NativeRoutingCIDR", "MTU", "Devices", "IPAM"],
+  ...[
+    "KubeProxyReplacement",
+    "EnableNodePort",
+    "EnableHostLegacyRouting",
+    "EnableBPFMasquerade",
+    "EnableIPv4Masquerade",
+  ],
+  ...["EnableBandwidthManager", "EnableBBR", "EnableIPv6", "EnableIPv6BIGTCP", "EnableEndpointRoutes", "EnableL7Proxy"],
+  ...["EnableHubble", "EnableIPSec", "EnableWireguard", "InstallNoConntrackIptRules"],
+  ...["NodePortMode", "NodePortAlg", "NodePortAcceleration"],
+];
+
+/**
+ * Asks every node's agent, and the API about it, and judges the answers. What can't be read is named in the checks that it leaves
+ * unjudged.
+ */
+export async function askAgents(
+  config: KubeConfig,
+  subject: {
+    readonly datapath: Datapath;
+    readonly nodes: readonly AgentNode[];
+    readonly features: readonly PlannedFeature[];
+  },
+  signal: AbortSignal,
+): Promise<AgentsFound> {
+  const core = config.makeApiClient(CoreV1Api);
+  const { datapath, nodes, features } = subject;
+  const [pods, configuredAt, hubble] = await Promise.all([
+    core.listNamespacedPod({ namespace, labelSelector: "k8s-app=cilium" }).then(({ items }) => items, asError),
+    configurationTime(core).catch(() => undefined),
+    hubbleParts(config).catch(() => ({})),
+  ]);
+  const requested = features.find(({ name }) => name === "routing")?.requested ?? "";
+  const read = await inParallel(nodes, parallelAgents, async (node) => {
+    const pod =
+      pods instanceof Error
+        ? pods
+        : (pods.find(
+            ({ spec, metadata }) => spec?.nodeName === node.name && metadata?.deletionTimestamp === undefined,
+          ) ?? new Error(`${namespace} has no pod k8s-app=cilium on ${node.name}`));
+    return readAgent(
+      config,
+      { node: node.name, pod, configuredAt, requested, isTunnel: datapath.mode !== "native" },
+      signal,
+    );
+  });
+  return {
+    checks: read.flatMap(({ evidence }) => judgeAgent(datapath, evidence, nodes, features)),
+    found: read.map(({ evidence: { node, features: found } }) => ({
+      node,
+      values: { ...hubble, ...found?.values },
+      reasons: found?.reasons ?? {},
+    })),
+    agents: read.map(({ agent }) => agent),
+  };
+}
+
+async function readAgent(
+  config: KubeConfig,
+  about: {
+    readonly node: string;
+    readonly pod: V1Pod | Error;
+    readonly configuredAt: number | undefined;
+    readonly requested: string;
+    readonly isTunnel: boolean;
+  },
+  signal: AbortSignal,
+): Promise<{ evidence: AgentEvidence; agent: Agent }> {
+  const { node, pod, configuredAt, requested, isTunnel } = about;
+  if (pod instanceof Error) {
+    return {
+      evidence: { node, failures: [pod.message] },
+      agent: { node, status: {}, options: {}, warnings: [] },
+    };
+  }
+  const failures: string[] = [];
+  const attempt = async <T>(read: () => Promise<T> | T): Promise<T | undefined> => {
+    try {
+      return await read();
+    } catch (error) {
+      signal.throwIfAborted();
+      failures.push(error instanceof z.ZodError ? z.prettifyError(error) : asError(error).message);
+      return undefined;
+    }
+  };
+  const name = pod.metadata?.name ?? "";
+  const container = "cilium-agent";
+  const host = podHost(config, { namespace, name, container }, signal);
+  const said = async (...command: string[]): Promise<string> => {
+    const { exitCode, stdout, stderr } = await host.run(command, { timeoutSeconds: commandTimeoutSeconds });
+    if (exitCode !== 0 && stdout.length === 0)
+      throw new Error(`${command.join(" ")}: ${stderr.trim() || `exit status ${exitCode}`}`);
+    return stdout.toString();
+  };
+  const [options, status, lines, health, tunnelMap, log] = await Promise.all([
+    attempt(async () => parseJson("cilium config -r -o json", await said("cilium", "config", "-r", "-o", "json"))),
+    attempt(async () => parseJson("cilium status -o json", await said("cilium", "status", "-o", "json"))),
+    attempt(async () => parseStatusLines(await said("cilium", "status"))),
+    attempt(async () => parseHealth(await said("cilium-health", "status", "--probe", "-o", "json"))),
+    isTunnel ? attempt(async () => parseTunnelMap(await said("cilium", "bpf", "tunnel", "list"))) : undefined,
+    attempt(() =>
+      config
+        .makeApiClient(CoreV1Api)
+        .readNamespacedPodLog({ namespace, name, container, limitBytes: logBeginningBytes }),
+    ),
+  ]);
+  const features =
+    options === undefined || status === undefined || log === undefined
+      ? undefined
+      : await attempt(() => foundByAgent(node, { options, status, log, requested }));
+  const createdAt = pod.metadata?.creationTimestamp?.getTime();
+  return {
+    evidence: {
+      node,
+      failures,
+      ...(createdAt === undefined ? {} : { createdAt }),
+      ...(configuredAt === undefined ? {} : { configuredAt }),
+      ...(options === undefined ? {} : { options }),
+      ...(health === undefined ? {} : { health }),
+      ...(tunnelMap === undefined ? {} : { tunnelMap }),
+      ...(features === undefined ? {} : { features }),
+    },
+    agent: {
+      node,
+      ...(createdAt === undefined ? {} : { startedAt: new Date(createdAt).toISOString() }),
+      status: lines ?? {},
+      options: optionsInWords(options),
+      warnings: log === undefined ? [] : fallbacksIn(log),
+    },
+  };
+}
+
+function parseJson(command: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error(`${command}: the JSON is cut short`);
+  }
+}
+
+function optionsInWords(options: unknown): Record<string, string> {
+  const all = z.record(z.string(), z.unknown()).safeParse(options).data ?? {};
+  return Object.fromEntries(
+    keptOptions.flatMap((key): [string, string][] => {
+      const value = all[key];
+      return value === undefined ? [] : [[key, typeof value === "string" ? value : JSON.stringify(value)]];
+    }),
+  );
+}
+
+/** When the data of cilium-config was written last; marks of a release on it are no change of what agents read. */
+async function configurationTime(core: CoreV1Api): Promise<number | undefined> {
+  const { metadata } = await core.readNamespacedConfigMap({ namespace, name: "cilium-config" });
+  const writes = (metadata?.managedFields ?? []).filter(
+    ({ fieldsV1 }) => typeof fieldsV1 === "object" && "f:data" in fieldsV1,
+  );
+  const times = [metadata?.creationTimestamp, ...writes.map(({ time }) => time)].flatMap((time) =>
+    time === undefined ? [] : [new Date(time).getTime()],
+  );
+  return times.length === 0 ? undefined : Math.max(...times);
+}
+
+/** Relay and UI are Deployments of their own: no agent speaks of them. */
+async function hubbleParts(config: KubeConfig): Promise<Record<string, string>> {
+  const { items } = await config.makeApiClient(AppsV1Api).listNamespacedDeployment({ namespace });
+  const state = (name: string): string => {
+    const found = items.find(({ metadata }) => metadata?.name === name);
+    return (found?.status?.readyReplicas ?? 0) > 0 ? "on" : "off";
+  };
+  return { "Hubble relay": state("hubble-relay"), "Hubble UI": state("hubble-ui") };
+}
+
+function asError(reason: unknown): Error {
+  return new Error(apiFailure(reason));
+}

@@ -1,0 +1,109 @@
+import { CoreV1Api, CustomObjectsApi, ApiException, type KubeConfig, type V1Node } from "@kubernetes/client-node";
+import { z } from "zod";
+import type { Host } from "../hosts/host.ts";
+import { parseAddresses } from "../parsers/iproute.ts";
+
+/** A node as the API knows it. */
+export interface ApiNode {
+  readonly name: string;
+  /** InternalIP, IPv4. */
+  readonly address: string;
+  readonly podCidr: string;
+}
+
+/** What only the node itself knows. */
+export interface NodeFacts {
+  /** The NIC that has the node's address. */
+  readonly device: string;
+  readonly mtuBytes: number;
+  /** Next hop of the default route, where there is one. */
+  readonly gateway?: string;
+  readonly kernel: string;
+  readonly processor: { readonly model: string; readonly count: number };
+}
+
+const ciliumNodes = z.object({
+  items: z.array(
+    z.object({
+      metadata: z.object({ name: z.string() }),
+      spec: z.object({
+        addresses: z.array(z.object({ type: z.string(), ip: z.string() })).default([]),
+        ipam: z.object({ podCIDRs: z.array(z.string()).default([]) }).prefault({}),
+      }),
+    }),
+  ),
+});
+
+/**
+ * Names, addresses and pod CIDRs of the named nodes, in the order of names: of the CiliumNode, which is what the agents go by, else
+ * of Node.spec.podCIDR.
+ * @throws Error that names the nodes that have none
+ */
+export async function apiNodes(config: KubeConfig, names: ReadonlySet<string>): Promise<ApiNode[]> {
+  const [{ items }, cilium] = await Promise.all([
+    config.makeApiClient(CoreV1Api).listNode(),
+    config
+      .makeApiClient(CustomObjectsApi)
+      .listClusterCustomObject({ group: "cilium.io", version: "v2", plural: "ciliumnodes" })
+      .then((list: unknown) => ciliumNodes.parse(list).items)
+      .catch((error: unknown) => {
+        if (error instanceof ApiException && error.code === 404) return [];
+        throw error;
+      }),
+  ]);
+  const lacking: string[] = [];
+  const nodes = items.flatMap((node): ApiNode[] => {
+    const name = node.metadata?.name ?? "";
+    if (!names.has(name)) return [];
+    const own = cilium.find(({ metadata }) => metadata.name === name)?.spec;
+    const podCidr = own?.ipam.podCIDRs.find(isIPv4) ?? podCidrsOf(node).find(isIPv4);
+    const address =
+      own?.addresses.find(({ type, ip }) => type === "InternalIP" && isIPv4(ip))?.ip ??
+      (node.status?.addresses ?? []).find((found) => found.type === "InternalIP" && isIPv4(found.address))?.address;
+    if (podCidr !== undefined && address !== undefined) return [{ name, address, podCidr }];
+    lacking.push(`${name} has no IPv4 ${podCidr === undefined ? "pod CIDR" : "InternalIP"}`);
+    return [];
+  });
+  if (lacking.length > 0) {
+    throw new Error(
+      `${lacking.join("; ")}: neither CiliumNode nor Node tell it. Where a cloud gives pods addresses of its own networks, there are no pod CIDRs to judge routes by.`,
+    );
+  }
+  return nodes.sort((one, other) => one.name.localeCompare(other.name, undefined, { numeric: true }));
+}
+
+function podCidrsOf({ spec }: V1Node): string[] {
+  return spec?.podCIDRs ?? (spec?.podCIDR === undefined ? [] : [spec.podCIDR]);
+}
+
+function isIPv4(text: string): boolean {
+  return text.includes(".");
+}
+
+const timeout = { timeoutSeconds: 20 };
+
+/** Reads a node's own facts. Rejects where its NIC can't be found. */
+export async function nodeFacts(host: Host, node: ApiNode): Promise<NodeFacts> {
+  const text = async (...command: string[]): Promise<string> => {
+    const { exitCode, stdout, stderr } = await host.run(command, timeout);
+    if (exitCode !== 0) throw new Error(`${node.name}: ${command.join(" ")}: ${stderr.trim()}`);
+    return stdout.toString();
+  };
+  const [addresses, kernel, cpuinfo, defaults] = await Promise.all([
+    text("ip", "-j", "-4", "address"),
+    text("uname", "-r"),
+    text("cat", "/proc/cpuinfo"),
+    text("ip", "-4", "route", "show", "default"),
+  ]);
+  const nic = parseAddresses(addresses).find((link) => link.addresses.includes(node.address));
+  if (nic === undefined) throw new Error(`${node.name}: no NIC has the node's address ${node.address}`);
+  const gateway = /\bvia (?<gateway>\S+)/.exec(defaults)?.groups?.["gateway"];
+  const model = /^model name\s*:\s*(?<model>.+)$/m.exec(cpuinfo)?.groups?.["model"];
+  return {
+    device: nic.name,
+    mtuBytes: nic.mtuBytes,
+    kernel: kernel.trim(),
+    ...(gateway === undefined ? {} : { gateway }),
+    processor: { model: model ?? "unknown", count: [...cpuinfo.matchAll(/^processor\s*:/gm)].length },
+  };
+}

@@ -1,0 +1,201 @@
+import { randomBytes } from "node:crypto";
+import { ApiException, CoreV1Api, VersionApi, type KubeConfig } from "@kubernetes/client-node";
+import { datapathAskedOfCilium } from "../../datapath/asked-of-cilium.ts";
+import { commonCidr, containsCidr } from "../../datapath/cidr.ts";
+import { datapath as datapathSchema, type Datapath } from "../../datapath/config/datapath.ts";
+import { featuresOf } from "../../datapath/features.ts";
+import { planFor } from "../../datapath/plan.ts";
+import type { Run } from "../../datapath/run.ts";
+import { clientConfig } from "../client-config.ts";
+import { kubernetesHosts, type NodePods } from "../hosts/kubernetes.ts";
+import { inParallel } from "../in-parallel.ts";
+import { verify, type VerifiedNode } from "../verify.ts";
+import { askAgents } from "./agents.ts";
+import { apiNodes, nodeFacts, type ApiNode, type NodeFacts } from "./discover.ts";
+import { apiFailure, createPods, readyPods, removePods, rolesFor, type StandingPod } from "./pods.ts";
+import { clusterSpec, type ClusterSpec } from "./spec.ts";
+import { labNamespace } from "./workload.ts";
+
+interface Conduct {
+  readonly signal: AbortSignal;
+  readonly progress: (line: string) => void;
+}
+
+const parallelNodes = 16;
+const removalSeconds = 60;
+
+/**
+ * Verifies the datapath of a Kubernetes cluster from pods on it, and measures it. With `pods: "own"` it makes these in a namespace
+ * of its own, and removes them also where it is interrupted.
+ * Rejects where `signal` aborts, where pods don't get ready, and where their removal fails.
+ */
+export async function verifyCluster(given: ClusterSpec, conduct: Conduct): Promise<Run> {
+  const spec = clusterSpec.parse(given);
+  const config = clientConfig(spec);
+  if (spec.pods === "standing") return verifyWith(config, spec, labNamespace, conduct);
+
+  const namespace = `datapath-lab-verify-${randomBytes(3).toString("hex")}`;
+  const { signal, progress } = conduct;
+  signal.throwIfAborted();
+  let failure: unknown;
+  try {
+    progress(`making pods to verify with in namespace ${namespace}`);
+    await createPods(config, spec.images, { namespace, owner: "datapath-lab-verify" }).catch((error: unknown) => {
+      throw new Error(`the API server refuses the pods to verify with: ${describeApiError(error)}`);
+    });
+    return await verifyWith(config, spec, namespace, conduct);
+  } catch (error) {
+    failure = error;
+    throw error;
+  } finally {
+    progress(`removing namespace ${namespace}`);
+    await removePods(config, namespace, removalSeconds).catch((error: unknown) => {
+      const left = error instanceof Error ? error.message : String(error);
+      throw failure instanceof Error ? new Error(`${failure.message}\n${left}`) : error;
+    });
+  }
+}
+
+async function verifyWith(
+  config: KubeConfig,
+  spec: ReturnType<typeof clusterSpec.parse>,
+  namespace: string,
+  { signal, progress }: Conduct,
+): Promise<Run> {
+  const { settings } = spec;
+  const asked = await read("cilium-config", () => datapathOf(config, spec.datapath));
+  const roles = rolesFor(settings);
+  const pods = await readyPods(
+    config,
+    { namespace, roles, limitSeconds: spec.podsTimeoutSeconds },
+    { signal, progress },
+  );
+  const places = nodePods(pods);
+  const known = await read("nodes", () => apiNodes(config, new Set(places.keys())));
+  if (known.length < 2) throw new Error(`A datapath between nodes needs two of them; pods stand on ${known.length}.`);
+  const hosts = kubernetesHosts(config, [...places.values()], signal);
+
+  progress(`reading NICs and kernels of ${known.length} nodes`);
+  const facts = await inParallel(known, parallelNodes, (node) => nodeFacts(hosts.node(node.name), node));
+  const nodes = known.flatMap((node, index): VerifiedNode[] => {
+    const own = facts[index];
+    const pod = pods.find((candidate) => candidate.node === node.name && candidate.role === "workload");
+    const neighbour = pods.find((candidate) => candidate.node === node.name && candidate.role === "neighbour");
+    if (own === undefined || pod === undefined) return [];
+    return [
+      {
+        ...node,
+        device: own.device,
+        kernel: own.kernel,
+        pod: { address: pod.address },
+        ...(neighbour === undefined ? {} : { secondPod: { address: neighbour.address } }),
+      },
+    ];
+  });
+  const plan = planFor(asked, plannedNodes(known, facts), {
+    carrier: "cilium",
+    // Paths are as wide as their narrowest end.
+    underlayMtuBytes: asked.mtuBytes ?? Math.min(...facts.map(({ mtuBytes }) => mtuBytes)),
+  });
+  const features = featuresOf(asked, { runsCilium: true, ...oldestKernel(facts) });
+  const [first] = facts;
+  return verify(
+    {
+      lab: { ...spec.lab, kind: "cluster" },
+      datapath: asked,
+      pool: poolOf(asked, known),
+      nodes,
+      plan,
+      features,
+      settings,
+      versions: await versionsOf(config),
+      ...(first === undefined ? {} : { processor: first.processor }),
+    },
+    hosts,
+    { signal, progress, agents: () => askAgents(config, { datapath: asked, nodes, features }, signal) },
+  );
+}
+
+/** Rejects with what was being read: a client's own error tells a status and headers. */
+async function read<Result>(what: string, attempt: () => Promise<Result>): Promise<Result> {
+  try {
+    return await attempt();
+  } catch (error) {
+    if (error instanceof ApiException) throw new Error(`${what} can't be read: ${describeApiError(error)}`);
+    throw error;
+  }
+}
+
+async function datapathOf(config: KubeConfig, given: Record<string, unknown> | undefined): Promise<Datapath> {
+  if (given !== undefined) return datapathSchema.parse(given);
+  const map = await config
+    .makeApiClient(CoreV1Api)
+    .readNamespacedConfigMap({ namespace: "kube-system", name: "cilium-config" })
+    .catch((error: unknown) => {
+      if (!(error instanceof ApiException && error.code === 404)) throw error;
+      throw new Error("The cluster has no ConfigMap kube-system/cilium-config: no Cilium stands there.");
+    });
+  return datapathAskedOfCilium(map.data ?? {});
+}
+
+function nodePods(pods: readonly StandingPod[]): Map<string, NodePods> {
+  const on = (node: string, role: StandingPod["role"]): StandingPod | undefined =>
+    pods.find((pod) => pod.node === node && pod.role === role);
+  return new Map(
+    [...new Set(pods.map(({ node }) => node))].flatMap((node): [string, NodePods][] => {
+      const [probe, workload, neighbour] = [on(node, "probe"), on(node, "workload"), on(node, "neighbour")];
+      // The probe stands also where nodes take no ordinary pods: there is nothing to verify between.
+      if (probe === undefined || workload === undefined) return [];
+      return [[node, { name: node, probe, workload, ...(neighbour === undefined ? {} : { neighbour }) }]];
+    }),
+  );
+}
+
+function plannedNodes(nodes: readonly ApiNode[], facts: readonly NodeFacts[]): Parameters<typeof planFor>[1] {
+  return nodes.map((node, index) => ({
+    ...node,
+    gateway: facts[index]?.gateway ?? "",
+    ...(facts[index] === undefined ? {} : { device: facts[index].device }),
+  }));
+}
+
+/** The CIDR that holds every pod CIDR: the pool of the config, where the nodes' are of it. */
+function poolOf(asked: Datapath, nodes: readonly ApiNode[]): string {
+  const pool = asked.ipam.clusterPoolIPv4PodCIDR;
+  const cidrs = nodes.map(({ podCidr }) => podCidr);
+  return cidrs.every((cidr) => containsCidr(pool, cidr)) ? pool : commonCidr(cidrs);
+}
+
+function oldestKernel(facts: readonly NodeFacts[]): { readonly kernel?: string } {
+  const [oldest] = facts
+    .map(({ kernel }) => kernel)
+    .sort((one, other) => one.localeCompare(other, undefined, { numeric: true }));
+  return oldest === undefined ? {} : { kernel: oldest };
+}
+
+async function versionsOf(config: KubeConfig): Promise<Record<string, string>> {
+  const [version, agents] = await Promise.all([
+    config
+      .makeApiClient(VersionApi)
+      .getCode()
+      .catch(() => undefined),
+    config
+      .makeApiClient(CoreV1Api)
+      .listNamespacedPod({ namespace: "kube-system", labelSelector: "k8s-app=cilium" })
+      .catch(() => undefined),
+  ]);
+  const image = agents?.items[0]?.spec?.containers.find(({ name }) => name === "cilium-agent")?.image;
+  return {
+    ...(version === undefined ? {} : { kubernetes: version.gitVersion }),
+    ...(image === undefined ? {} : { "cilium image": image }),
+  };
+}
+
+/** The API's own sentence, which stands in the answer's body. */
+function describeApiError(error: unknown): string {
+  if (!(error instanceof ApiException)) return apiFailure(error);
+  const body: unknown = error.body;
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  const message = /"message":"(?<message>(?:[^"\\]|\\.)*)"/.exec(text)?.groups?.["message"];
+  return message === undefined ? apiFailure(error) : `${message.replaceAll('\\"', '"')} (${apiFailure(error)})`;
+}
