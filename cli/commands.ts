@@ -27,6 +27,10 @@ export interface Call {
   /** Datapaths to compare, separated by commas. */
   readonly datapaths?: string;
   readonly rounds: number;
+  /** Path, for verify; where kubectl has its own when absent. */
+  readonly kubeconfig?: string;
+  /** Context in it; its current one when absent. */
+  readonly context?: string;
   /** Aborts at Ctrl-C. */
   readonly signal: AbortSignal;
   /** A line for a person, on standard error. */
@@ -294,6 +298,30 @@ const compare: Command = async (call) => {
   return failed.length > 0 || signal.aborted || runs.length === 0 ? 1 : 0;
 };
 
+const verify: Command = async (call) => {
+  const { json, log, print, kubeconfig, context, datapath, file: configFile } = call;
+  if (datapath !== undefined) withDatapath({}, datapath);
+  const config = configFile === undefined ? {} : recordOf(await readConfigFile(configFile));
+  const { verify: verifyCluster } = await import("./verify.ts");
+  const { run, file } = await verifyCluster({
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    ...(context === undefined ? {} : { context }),
+    ...(datapath === undefined ? { datapath: config["datapath"] } : { instead: datapath }),
+    verification: config["verification"],
+    project: projectName,
+    runsFolder: runsFolderOf(config),
+    signal: call.signal,
+    log,
+  });
+  if (json) print(`${JSON.stringify(run, undefined, 2)}\n`);
+  else print(summary(run, { ...terminal(), file: path.relative(process.cwd(), file) }));
+  return run.verdict === "confirmed" ? 0 : 1;
+};
+
+function recordOf(value: unknown): Config {
+  return z.record(z.string(), z.unknown()).parse(value);
+}
+
 /** The stack of a call as a lab that a comparison may switch. */
 async function switchedLab(call: Call, committed: Config): Promise<SwitchedLab> {
   const before = await open(call, committed);
@@ -325,7 +353,7 @@ async function switchedLab(call: Call, committed: Config): Promise<SwitchedLab> 
   };
 }
 
-export const commands = { up, preview, destroy, outputs, explain, doctor, compare, report } satisfies Record<
+export const commands = { up, preview, destroy, outputs, explain, doctor, compare, report, verify } satisfies Record<
   string,
   Command
 >;

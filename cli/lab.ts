@@ -12,13 +12,16 @@ const usage = `npm run lab -- [COMMAND] [OPTIONS]
   doctor     check everything that up will need, with the way out of what is missing
   compare    measure datapaths in turn, or compare kept runs: compare A.json B.json
   report     write kept runs as a page, .lab/report.html: report [RUN.json …]
+  verify     prove and measure the datapath of any cluster, by pods that it removes again: verify --kubeconfig F
 
   --stack NAME       Pulumi.NAME.yaml has its config (default: local)
   --datapath MODE    vxlan, geneve or native, instead of the stack's; native:router, native:bgp say who carries the routes
   --json             print JSON alone on standard output, all else on standard error
   --datapaths A,B    compare: the datapaths (default: vxlan,native)
   --rounds N         compare: how often each is measured (default: 2)
-  --file F           explain: take the config from a YAML or JSON file, - for standard input
+  --file F           explain, verify: take the config from a YAML or JSON file, - for standard input
+  --kubeconfig F     verify: the cluster's kubeconfig (default: KUBECONFIG, else kubectl's own)
+  --context C        verify: the context in it
 `;
 
 const options = {
@@ -28,6 +31,8 @@ const options = {
   file: { type: "string" },
   datapaths: { type: "string" },
   rounds: { type: "string", default: "2" },
+  kubeconfig: { type: "string" },
+  context: { type: "string" },
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
@@ -70,6 +75,8 @@ if (values.help) {
       ...(values.datapath === undefined ? {} : { datapath: values.datapath }),
       ...(values.datapaths === undefined ? {} : { datapaths: values.datapaths }),
       ...(values.file === undefined ? {} : { file: values.file }),
+      ...(values.kubeconfig === undefined ? {} : { kubeconfig: values.kubeconfig }),
+      ...(values.context === undefined ? {} : { context: values.context }),
       log: (line) => process.stderr.write(`${line}\n`),
       print: (text) => process.stdout.write(text),
     });

@@ -9,19 +9,26 @@ const parts = {
   sessionAffinity: "enable-session-affinity",
 } as const;
 
+/** A datapath by its mode, and for native by who carries the routes. */
+export interface NamedDatapath {
+  readonly mode: string;
+  readonly routes?: string;
+}
+
 /**
  * The datapath that a cluster's ConfigMap `cilium-config` asks for. What the agents make of it is another question. Where native
  * routes are not the agents' own, the network is taken for knowing them: the ConfigMap does not say which router or daemon does.
  * @param data the ConfigMap's data, keys as the 1.13 chart writes them
+ * @param instead the datapath that should hold; all that is not of its mode stays as the ConfigMap has it
  * @throws Error that names what no datapath of 1.13 is
  */
-export function datapathAskedOfCilium(data: Readonly<Record<string, string>>): Datapath {
+export function datapathAskedOfCilium(data: Readonly<Record<string, string>>, instead?: NamedDatapath): Datapath {
   if (data["routing-mode"] !== undefined || data["tunnel-protocol"] !== undefined) {
     throw new Error(
       "cilium-config has routing-mode or tunnel-protocol, which are of Cilium 1.14 and later: 1.13 agents ignore them. Say what should hold with --datapath.",
     );
   }
-  const parsed = datapathSchema.safeParse(askedRaw(data));
+  const parsed = datapathSchema.safeParse(instead === undefined ? askedRaw(data) : changed(askedRaw(data), instead));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new Error(
@@ -29,7 +36,20 @@ export function datapathAskedOfCilium(data: Readonly<Record<string, string>>): D
   );
 }
 
-function askedRaw(data: Readonly<Record<string, string>>): unknown {
+function changed(asked: Asked, { mode, routes }: NamedDatapath): Asked {
+  const tuning = Object.entries(asked).filter(([key]) => asked.mode === mode || !ofOneMode.includes(key));
+  return { ...Object.fromEntries(tuning), mode, ...(routes === undefined ? {} : { routes }) };
+}
+
+/** Keys that only tunnels or only native routing have. */
+const ofOneMode = ["tunnelPort", "ipv4NativeRoutingCIDR", "ipv6NativeRoutingCIDR", "routes"];
+
+interface Asked {
+  readonly mode: string;
+  readonly [key: string]: unknown;
+}
+
+function askedRaw(data: Readonly<Record<string, string>>): Asked {
   const isOn = (key: string, otherwise = false): boolean => (data[key] ?? `${otherwise}`) === "true";
   const words = (key: string): string[] => (data[key] ?? "").split(/[\s,]+/).filter((word) => word !== "");
   const port = Number(data["tunnel-port"] ?? 0);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { AppsV1Api, CoreV1Api, type KubeConfig, type V1Pod } from "@kubernetes/client-node";
 import { judgeAgent, type AgentEvidence, type AgentNode } from "../../datapath/agent-checks.ts";
@@ -125,7 +126,7 @@ async function readAgent(
     attempt(async () => parseJson("cilium config -r -o json", await said("cilium", "config", "-r", "-o", "json"))),
     attempt(async () => parseJson("cilium status -o json", await said("cilium", "status", "-o", "json"))),
     attempt(async () => parseStatusLines(await said("cilium", "status"))),
-    attempt(async () => parseHealth(await said("cilium-health", "status", "--probe", "-o", "json"))),
+    attempt(() => healthOf(node, said, signal)),
     isTunnel ? attempt(async () => parseTunnelMap(await said("cilium", "bpf", "tunnel", "list"))) : undefined,
     attempt(() =>
       config
@@ -157,6 +158,23 @@ async function readAgent(
       warnings: log === undefined ? [] : fallbacksIn(log),
     },
   };
+}
+
+const healthAttempts = 4;
+const healthPauseMilliseconds = 3000;
+
+/** Asks again while a host is not reached: an agent that has just started does not answer its peers yet. */
+async function healthOf(
+  node: string,
+  said: (...command: string[]) => Promise<string>,
+  signal: AbortSignal,
+): Promise<ReturnType<typeof parseHealth>> {
+  for (let asked = 1; ; asked += 1) {
+    const health = parseHealth(await said("cilium-health", "status", "--probe", "-o", "json"));
+    const isSettled = health.peers.every(({ name, host }) => name === node || host === undefined);
+    if (isSettled || asked === healthAttempts) return health;
+    await delay(healthPauseMilliseconds, undefined, { signal });
+  }
 }
 
 function parseJson(command: string, text: string): unknown {

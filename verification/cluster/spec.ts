@@ -11,6 +11,10 @@ export const clusterSpec = z.strictObject({
     .record(z.string(), z.unknown())
     .exactOptional()
     .meta({ description: "As in the config; where absent what the cluster's cilium-config asks for." }),
+  instead: z
+    .strictObject({ mode: z.string(), routes: z.string().exactOptional() })
+    .exactOptional()
+    .meta({ description: "Without datapath: the mode that should hold, all else as cilium-config has it." }),
   images,
   pods: z.enum(["standing", "own"]).meta({
     description:

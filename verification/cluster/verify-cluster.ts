@@ -63,7 +63,7 @@ async function verifyWith(
   { signal, progress }: Conduct,
 ): Promise<Run> {
   const { settings } = spec;
-  const asked = await read("cilium-config", () => datapathOf(config, spec.datapath));
+  const asked = await read("cilium-config", () => datapathOf(config, spec));
   const roles = rolesFor(settings);
   const pods = await readyPods(
     config,
@@ -126,8 +126,8 @@ async function read<Result>(what: string, attempt: () => Promise<Result>): Promi
   }
 }
 
-async function datapathOf(config: KubeConfig, given: Record<string, unknown> | undefined): Promise<Datapath> {
-  if (given !== undefined) return datapathSchema.parse(given);
+async function datapathOf(config: KubeConfig, { datapath, instead }: ClusterSpec): Promise<Datapath> {
+  if (datapath !== undefined) return datapathSchema.parse(datapath);
   const map = await config
     .makeApiClient(CoreV1Api)
     .readNamespacedConfigMap({ namespace: "kube-system", name: "cilium-config" })
@@ -135,7 +135,7 @@ async function datapathOf(config: KubeConfig, given: Record<string, unknown> | u
       if (!(error instanceof ApiException && error.code === 404)) throw error;
       throw new Error("The cluster has no ConfigMap kube-system/cilium-config: no Cilium stands there.");
     });
-  return datapathAskedOfCilium(map.data ?? {});
+  return datapathAskedOfCilium(map.data ?? {}, instead);
 }
 
 function nodePods(pods: readonly StandingPod[]): Map<string, NodePods> {
