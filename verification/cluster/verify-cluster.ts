@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import { ApiException, CoreV1Api, VersionApi, type KubeConfig } from "@kubernetes/client-node";
 import { datapathAskedOfCilium } from "../../datapath/asked-of-cilium.ts";
 import { commonCidr, containsCidr } from "../../datapath/cidr.ts";
@@ -30,6 +31,8 @@ const removalSeconds = 60;
  * Rejects where `signal` aborts, where pods don't get ready, and where their removal fails.
  */
 export async function verifyCluster(given: ClusterSpec, conduct: Conduct): Promise<Run> {
+  // Every running command listens, and there may be many.
+  setMaxListeners(0, conduct.signal);
   const spec = clusterSpec.parse(given);
   const config = clientConfig(spec);
   if (spec.pods === "standing") return verifyWith(config, spec, labNamespace, conduct);
