@@ -91,7 +91,7 @@ export async function verify(
     const masqueradePeer = new Map(nodes.map((node, index) => [node.name, nodes[(index + 1) % nodes.length] ?? first]));
     const { captured, loaded } = await captureDuring(hosts, nodes, spec.pool, async () => {
       const complaints = await inParallel(nodes, parallelProbes, (node) =>
-        pingNode(hosts, node, masqueradePeer.get(node.name) ?? first),
+        pingNode(hosts, node, masqueradePeer.get(node.name) ?? first).catch((error: unknown) => asError(error).message),
       );
       // The probes are what every NIC has to show; one path carries a real load.
       const pathMtu = await inParallel(pairs, parallelProbes, async ([from, to]) => ({
