@@ -5,6 +5,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { format, resolveConfig } from "prettier";
 import { parseDocument } from "yaml";
+import { configurationPage } from "../datapath/configuration-page.ts";
 import { datapathsPage } from "../datapath/documentation.ts";
 import { runJsonSchema } from "../datapath/run-schema.ts";
 import { projectConfig, stackConfigSchema } from "../datapath/schema.ts";
@@ -37,6 +38,7 @@ const generated: readonly Generated[] = [
     content: (present) =>
       between(between(present, "table", roomsTable()), "diagram", roomsDiagram(projectReferences(root))),
   },
+  { file: "docs/configuration.md", content: () => configurationPage(projectName) },
   { file: "docs/datapaths.md", content: () => datapathsPage(projectName) },
   { file: "schema/stack-config.schema.json", content: () => json(stackConfigSchema(projectName)) },
   { file: "schema/run.schema.json", content: () => json(runJsonSchema()) },

@@ -93,7 +93,7 @@ export const rooms: readonly Room[] = [
   {
     folder: "cli",
     about: "`npm run lab`: the same program through the Automation API; generators.",
-    mayImport: ["components/machines", "datapath", "verification", "report", "offline"],
+    mayImport: ["components/local-file.ts", "components/machines", "datapath", "verification", "report", "offline"],
     never: "what `pulumi up` could not do as well",
   },
   {

@@ -9,6 +9,7 @@ import { z } from "zod";
 import { kubeconfigKey } from "../datapath/config/existing-cluster.ts";
 import { verification } from "../datapath/config/verification.ts";
 import { ensureEngine } from "../offline/engine.ts";
+import { readConfigFile } from "./config-file.ts";
 
 export const root = path.resolve(import.meta.dirname, "..");
 export const projectName = "datapath-lab";
@@ -24,7 +25,7 @@ export async function readStackConfig(stack: string): Promise<Record<string, unk
     const known = (await readdir(root)).flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? []);
     throw new Error(`There is no Pulumi.${stack}.yaml. Stacks here: ${known.join(", ")}.`);
   }
-  const { config } = stackFile.parse(parse(await readFile(file, "utf8")) ?? {});
+  const { config } = await readStackFile(file);
   const { [kubeconfigKey]: secret, ...sections } = withoutProject(config);
   if (secret !== undefined) {
     throw new Error(
@@ -35,13 +36,29 @@ export async function readStackConfig(stack: string): Promise<Record<string, unk
   return sections;
 }
 
+async function readStackFile(file: string): Promise<z.infer<typeof stackFile>> {
+  const name = path.basename(file);
+  const checked = stackFile.safeParse((await readConfigFile(file, name)) ?? {});
+  if (checked.success) return checked.data;
+  throw new Error(
+    `${name} is no stack's config: below \`config:\` stands no map of keys.\n` +
+      `Write keys as Pulumi.local.yaml has them: ${projectName}:machines, ${projectName}:datapath.`,
+  );
+}
+
 const keepsRuns = z.looseObject({
   verification: z.looseObject({ runsFolder: verification.shape.runsFolder }).prefault({}),
 });
 
 /** Where a lab with this config keeps its runs. Throws where the config names no folder but something else. */
 export function runsFolderOf(config: Readonly<Record<string, unknown>>): string {
-  return path.resolve(root, keepsRuns.parse(config).verification.runsFolder);
+  const found = keepsRuns.safeParse(config);
+  if (!found.success) {
+    throw new Error(
+      `${projectName}:verification.runsFolder names no folder.\nWrite a path relative to Pulumi.yaml, or leave it out.`,
+    );
+  }
+  return path.resolve(root, found.data.verification.runsFolder);
 }
 
 function withoutProject(config: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -1,9 +1,29 @@
 import { createHash } from "node:crypto";
-import { closeSync, openSync, readSync } from "node:fs";
-import * as pulumi from "@pulumi/pulumi";
-import { expandHome } from "./machines/private-key.ts";
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { homedir } from "node:os";
+import path from "node:path";
+import type * as pulumi from "@pulumi/pulumi";
+import { refusal } from "./stack-config.ts";
 
 const readBytes = 8 * 1024 * 1024;
+
+/** A path as people write it: ~/ is the home folder. */
+export function expandHome(file: string): string {
+  return file.startsWith("~/") ? path.join(homedir(), file.slice(2)) : file;
+}
+
+/**
+ * Text of a file that a person named.
+ * @param key the config key that names the file
+ * @throws a refusal where it can't be read
+ */
+export function textOfFile(file: string, key: string): string {
+  try {
+    return readFileSync(expandHome(file), "utf8");
+  } catch (error) {
+    throw unreadable(file, key, error);
+  }
+}
 
 /**
  * SHA-256 checksum of a file that a person named, in hexadecimal digits.
@@ -25,7 +45,15 @@ export function checksumOf(file: string, key: string): string {
       closeSync(descriptor);
     }
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new pulumi.RunError(`${key}: ${file} can't be read: ${reason}`);
+    throw unreadable(file, key, error);
   }
+}
+
+function unreadable(file: string, key: string, error: unknown): pulumi.RunError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return refusal(
+    new Error(
+      `${key}: ${file} can't be read: ${reason}.\nWrite the path of a file that is on this machine; ~/ is the home folder.`,
+    ),
+  );
 }

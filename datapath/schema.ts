@@ -114,6 +114,35 @@ export function configKeys(section: string): ConfigKey[] {
   const root = labConfigSchema().properties?.[section];
   const found = new Map<string, Found>();
   if (typeof root === "object") collect(root, section, found);
+  return keysOf(found);
+}
+
+/** The sections of a config, and what each is about. */
+export function topLevelKeys(): { readonly key: string; readonly description: string }[] {
+  return Object.entries(labConfigSchema().properties ?? {}).map(([key, schema]) => ({
+    key,
+    description: entry.parse(schema).description,
+  }));
+}
+
+/** The kinds of a section that is a union, each with the words that tell it and its keys; none of any other section. */
+export function sectionVariants(
+  section: string,
+): { readonly words: readonly string[]; readonly keys: readonly ConfigKey[] }[] {
+  const root = labConfigSchema().properties?.[section];
+  if (typeof root !== "object") return [];
+  return (root.oneOf ?? []).flatMap((option) => {
+    if (typeof option !== "object") return [];
+    const found = new Map<string, Found>();
+    collect(option, section, found);
+    const words = Object.entries(option.properties ?? {}).flatMap(([key, own]) =>
+      typeof own === "object" && own.const !== undefined ? [`${key}: ${String(own.const)}`] : [],
+    );
+    return [{ words, keys: keysOf(found) }];
+  });
+}
+
+function keysOf(found: ReadonlyMap<string, Found>): ConfigKey[] {
   return [...found].map(([key, { types, default: value, descriptions }]) => ({
     key,
     type: [...types].join(" | "),

@@ -51,9 +51,8 @@ export function parseRun(text: string, file: string): Run {
 /** Reads one run file. Rejects as parseRun throws, and where the file can't be read. */
 export async function readRun(file: string): Promise<KeptRun> {
   const text = await readFile(file, "utf8").catch((error: unknown) => {
-    throw new Error(`${file} can't be read: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`${file} can't be read: ${reason}. Runs are kept in .lab/runs.`, { cause: error });
   });
   return { file, run: parseRun(text, file) };
 }

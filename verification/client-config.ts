@@ -8,18 +8,29 @@ export interface ClusterAddress {
   readonly context?: string | undefined;
 }
 
-/** The client's configuration for a context of a kubeconfig. Throws an Error that names the contexts there are. */
+/**
+ * The client's configuration for a context of a kubeconfig.
+ * @throws an Error that names the contexts there are, and repeats nothing else of the text, which holds a key
+ */
 export function clientConfig({ kubeconfig, context }: ClusterAddress): KubeConfig {
   const config = new KubeConfig();
-  config.loadFromString(kubeconfig);
-  if (context !== undefined) {
-    const known = config.getContexts().map(({ name }) => name);
-    if (!known.includes(context)) {
-      throw new Error(
-        `The kubeconfig has no context ${JSON.stringify(context)} (machines.context); it has ${known.join(", ")}.`,
-      );
-    }
-    config.setCurrentContext(context);
+  try {
+    config.loadFromString(kubeconfig);
+  } catch (error) {
+    // A YAML parser's message ends in the lines around the place.
+    const [reason = ""] = kubeconfig.trim() === "" ? ["it is empty"] : String(error).split("\n");
+    throw new Error(`The kubeconfig is none: ${reason}.\nCheck the file that machines.kubeconfig or KUBECONFIG names.`);
   }
+  const known = config.getContexts().map(({ name }) => name);
+  if (known.length === 0) {
+    throw new Error("The kubeconfig names no context.\nCheck the file that machines.kubeconfig or KUBECONFIG names.");
+  }
+  const chosen = context ?? config.getCurrentContext();
+  if (!known.includes(chosen)) {
+    throw new Error(
+      `The kubeconfig has no context ${JSON.stringify(chosen)} (machines.context); it has ${known.join(", ")}.`,
+    );
+  }
+  config.setCurrentContext(chosen);
   return config;
 }

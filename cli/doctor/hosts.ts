@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { expandHome } from "../../components/machines/private-key.ts";
+import { expandHome } from "../../components/local-file.ts";
 import type { ExistingHosts } from "../../datapath/config/hosts.ts";
 import { missing, ok, warning, type NeedCheck } from "./check.ts";
 import { tcpCheck } from "./reach.ts";

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { expandHome } from "../../components/machines/private-key.ts";
+import { expandHome } from "../../components/local-file.ts";
 import type { K3sConfig } from "../../datapath/config/k3s.ts";
 import { missing, ok, type Depth, type NeedCheck } from "./check.ts";
 import { urlCheck } from "./reach.ts";

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { freemem, networkInterfaces, tmpdir } from "node:os";
 import path from "node:path";
 import { askLibvirt } from "../../components/machines/libvirt-host.ts";
-import { expandHome } from "../../components/machines/private-key.ts";
+import { expandHome } from "../../components/local-file.ts";
 import { containsAddress } from "../../datapath/cidr.ts";
 import type { LibvirtMachines } from "../../datapath/config/libvirt.ts";
 import { cacheFolder } from "../../offline/engine.ts";

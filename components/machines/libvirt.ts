@@ -17,13 +17,13 @@ import {
   probeName,
   type Accelerator,
 } from "../../datapath/libvirt/xml.ts";
-import { checksumOf } from "../local-file.ts";
+import { checksumOf, expandHome } from "../local-file.ts";
 import { asPerson, scriptText } from "../scripts.ts";
 import { standingOf } from "./libvirt-host.ts";
 import { refusal } from "../stack-config.ts";
 import { connectionTo, type ConnectionArgs, type Endpoint, type Machine } from "./machine.ts";
 import { Preflight, type ReportedFacts } from "./preflight.ts";
-import { expandHome, ownPrivateKey, ownPublicKey } from "./private-key.ts";
+import { ownPrivateKey, ownPublicKey } from "./private-key.ts";
 
 export interface LibvirtArgs {
   readonly machines: LibvirtMachines;
