@@ -71,8 +71,15 @@ fingerprint() {
   done | sha256sum | cut -d ' ' -f 1
 }
 
-# start UNIT LIMIT: starts it anew and waits until it runs and, on a server, its API answers. Else 1, with the reason in $reason.
+# start UNIT LIMIT: starts it anew and waits until it runs and, on a server, its API answers. Else it is stopped, so that systemd
+# does not go on trying while files change, and the reason is in $reason.
 start() {
+  if attempt "$1" "$2"; then return 0; fi
+  systemctl stop "$1" || true
+  return 1
+}
+
+attempt() {
   started=$(now)
   systemctl reset-failed "$1" 2>/dev/null || true
   systemctl stop "$1" || true
