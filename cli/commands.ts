@@ -2,7 +2,9 @@ import { CommandError, type OutputMap, type UpOptions } from "@pulumi/pulumi/aut
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
+import { datapath as datapathSchema } from "../datapath/config/datapath.ts";
 import { verification } from "../datapath/config/verification.ts";
+import { speaksBgp } from "../datapath/plan.ts";
 import { formatFindings, type Finding } from "../datapath/findings.ts";
 import { kindsOfRound } from "../datapath/round.ts";
 import { paths } from "../datapath/run-words.ts";
@@ -12,7 +14,7 @@ import { takeTurns, type SwitchedLab } from "./compare.ts";
 import { LiveView, type PlannedWork } from "./progress.ts";
 import { readConfigFile } from "./config-file.ts";
 import type { Depth, NeedCheck } from "./doctor/index.ts";
-import { embeddedLabTools, ensureTools } from "./tools.ts";
+import { bgpTools, embeddedLabTools, ensureTools } from "./tools.ts";
 import { labFolder, openStack, projectName, readStackConfig, runsFolderOf, type OpenStack } from "./workspace.ts";
 
 /** What a command is called with, and where it prints. */
@@ -70,7 +72,13 @@ function withDatapath(config: Config, name: string): Config {
 /** Opens the stack of a call, with the tools that its machines need. */
 async function open(call: Call, config: Config): Promise<OpenStack> {
   const machines = z.looseObject({ kind: z.string() }).safeParse(config["machines"]);
-  if (!machines.success || machines.data.kind === "namespaces") await ensureTools(embeddedLabTools, call.log);
+  if (!machines.success || machines.data.kind === "namespaces") {
+    const { data: datapath } = datapathSchema.safeParse(config["datapath"]);
+    await ensureTools(
+      [...embeddedLabTools, ...(datapath !== undefined && speaksBgp(datapath) ? bgpTools : [])],
+      call.log,
+    );
+  }
   return openStack(call.stack, config, call.log);
 }
 

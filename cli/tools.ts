@@ -12,6 +12,8 @@ const packageOf = {
   ethtool: "ethtool",
   setpriv: "util-linux",
   sysctl: "procps",
+  bird: "bird2",
+  birdc: "bird2",
 } as const;
 
 export type Tool = keyof typeof packageOf;
@@ -27,6 +29,9 @@ export const embeddedLabTools: readonly Tool[] = [
   "setpriv",
   "sysctl",
 ];
+
+/** What it needs as well where routes come by BGP. */
+export const bgpTools: readonly Tool[] = ["bird", "birdc"];
 
 /** Administrators' tools stand in folders that an ordinary user's PATH leaves out. */
 const searched = [...(process.env["PATH"] ?? "").split(path.delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"];

@@ -1,14 +1,15 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { LabConfig } from "../datapath/config/index.ts";
 import type { NamespaceMachines } from "../datapath/config/machines.ts";
-import { notCarriedByEmbeddedLab } from "../datapath/embedded-limits.ts";
+import { labRouterBird, learningNamespaces } from "../datapath/bgp/embedded.ts";
 import { features } from "../datapath/features.ts";
 import { ConfigError, type Finding } from "../datapath/findings.ts";
 import { kernelSettings } from "../datapath/kernel-settings.ts";
 import { bridgeAddress, labNodes } from "../datapath/nodes.ts";
-import { datapathTitle, planFor, tunnelProtocol, type NodePlan } from "../datapath/plan.ts";
+import { datapathTitle, planFor, speaksBgp, tunnelProtocol, type NodePlan } from "../datapath/plan.ts";
 import type { Run } from "../datapath/run.ts";
 import { settingsOf } from "../verification/spec.ts";
+import { BgpConvergence } from "./bgp-convergence.ts";
 import { missingLinkKind } from "./machines/namespace-host.ts";
 import { Namespaces } from "./machines/namespaces.ts";
 import { NodeDatapath } from "./node-datapath.ts";
@@ -44,8 +45,7 @@ export class EmbeddedLab extends pulumi.ComponentResource {
 
     const tunnel = tunnelProtocol(datapath);
     const missing = tunnel === undefined ? undefined : missingLinkKind(tunnel);
-    const refused = missing === undefined ? notCarriedByEmbeddedLab(datapath) : missingKernelLink(missing);
-    if (refused !== undefined) throw refusal(new ConfigError([refused], project));
+    if (missing !== undefined) throw refusal(new ConfigError([missingKernelLink(missing)], project));
 
     const nodes = labNodes(machines, datapath, prefix);
     this.plan = planFor(datapath, nodes, { carrier: "kernel", underlayMtuBytes: machines.mtuBytes });
@@ -58,6 +58,8 @@ export class EmbeddedLab extends pulumi.ComponentResource {
         mtuBytes: machines.mtuBytes,
         gateway: bridgeAddress(machines, datapath),
         linkKinds: tunnel === undefined ? [] : [tunnel],
+        tools: speaksBgp(datapath) ? ["bird", "birdc"] : [],
+        bgp: labRouterBird(datapath, nodes),
         prefix,
       },
       { parent: this },
@@ -75,6 +77,18 @@ export class EmbeddedLab extends pulumi.ComponentResource {
         { parent: this },
       );
     });
+
+    const learning = learningNamespaces(datapath, nodes, made.networkNamespace);
+    const converged =
+      learning.length === 0
+        ? []
+        : [
+            new BgpConvergence(
+              "bgp",
+              { learning, nodes, daemons: [made.daemon, ...applied.map(({ daemon }) => daemon)], title },
+              { parent: this, dependsOn: applied },
+            ),
+          ];
 
     this.nodes = nodes.map(({ name, address, podCidr, namespace, pod, secondPod }) => ({
       name,
@@ -101,7 +115,7 @@ export class EmbeddedLab extends pulumi.ComponentResource {
         occasion: verification.occasion,
         incarnations: Object.fromEntries(made.nodes.map(({ node, incarnation }) => [node.name, incarnation])),
       },
-      { parent: this, dependsOn: applied },
+      { parent: this, dependsOn: [...applied, ...converged] },
     ).run;
 
     // The outputs are the stack's: here they would stand in the state a second time, and they are large.

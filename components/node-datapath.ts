@@ -2,6 +2,7 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { KernelSettings } from "../datapath/kernel-settings.ts";
 import { describeNodePlan, type NodePlan } from "../datapath/plan.ts";
+import { bgpIncarnationOf } from "./machines/namespace-host.ts";
 import type { NamespaceNode } from "./machines/namespaces.ts";
 import { asRoot } from "./scripts.ts";
 
@@ -22,20 +23,26 @@ export interface NodeDatapathArgs {
  */
 export class NodeDatapath extends pulumi.ComponentResource {
   public readonly applied: command.local.Command;
+  /** The node's BGP daemon and its configuration; changes where one of them does. Empty where none runs. */
+  public readonly daemon: string;
 
   constructor(name: string, args: NodeDatapathArgs, opts?: pulumi.ComponentResourceOptions) {
     super("datapath-lab:datapath:Node", name, { ...describeNodePlan(args.plan) }, opts);
+    const { environment, routes } = args.settings;
+    const incarnation = args.plan.bgp === undefined ? "" : bgpIncarnationOf(args.machine.node.namespace);
+    this.daemon = `${incarnation}${environment["LAB_BGP"] ?? ""}`;
     this.applied = new command.local.Command(
       `${name}-apply`,
       {
         create: asRoot("namespaces/datapath-up"),
         environment: {
-          ...args.settings.environment,
+          ...environment,
           LAB_NETWORK_NAMESPACE: args.networkNamespace,
           LAB_INCARNATION: args.machine.incarnation,
           LAB_DATAPATH: args.title,
+          LAB_BGP_INCARNATION: incarnation,
         },
-        stdin: args.settings.routes,
+        stdin: routes,
         addPreviousOutputInEnv: false,
       },
       {

@@ -10,6 +10,8 @@ export interface NodeEvidence {
   readonly routes?: readonly RouteEvidence[];
   /** What `ip route get` answers for each peer's pod, by the pod's address. */
   readonly routeTo: Readonly<Record<string, RouteEvidence>>;
+  /** Sessions of the node's BGP daemon, by the peer's name. */
+  readonly bgpSessions?: Readonly<Record<string, BgpSessionEvidence>>;
   /** The pod's own default route. */
   readonly podDefaultRoute?: RouteEvidence;
   /** Largest unfragmented IPv4 packet from this node's pod to the pod on each probed peer, by the peer's name. */
@@ -18,6 +20,14 @@ export interface NodeEvidence {
   readonly wire?: WireEvidence;
   /** Under which source address the pod's packets to an address outside the excluded CIDR arrived. */
   readonly masquerade?: { readonly seenFrom: string };
+}
+
+export interface BgpSessionEvidence {
+  /** As the daemon says it: `Established`, `Active`, `Connect`, `Down`, … */
+  readonly state: string;
+  /** Routes taken from the peer, and given to it. */
+  readonly learned: number;
+  readonly announced: number;
 }
 
 export interface LinkEvidence {

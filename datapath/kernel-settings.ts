@@ -1,3 +1,4 @@
+import { nodeBird } from "./bgp/bird.ts";
 import type { LabNode } from "./nodes.ts";
 import type { NodePlan, RoutePlan } from "./plan.ts";
 
@@ -37,6 +38,7 @@ export function kernelSettings(plan: NodePlan, node: LabNode, pool: string): Ker
       LAB_ROUTER_NEXT_HOP: plan.routerRoute?.via ?? "",
       LAB_MASQUERADE_FROM: plan.masquerade?.podCidr ?? "",
       LAB_MASQUERADE_EXCEPT: plan.masquerade?.excludedCidr ?? "",
+      LAB_BGP: plan.bgp === undefined ? "" : nodeBird(plan.bgp, { address: node.address, pool }),
     },
     routes: Object.entries(plan.routes)
       .flatMap(([destination, route]) => (route.from === "plan" ? [`${routeLine(destination, route)}\n`] : []))

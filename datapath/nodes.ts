@@ -33,9 +33,11 @@ export const nodeSubnetLength = 30;
 /** Longest name of a link that the kernel takes, in bytes (IFNAMSIZ less the terminating zero). */
 export const longestLinkName = 15;
 
-/** Whether the nodes of a datapath stand on subnets of their own, with a router between them. */
+/** Whether the nodes of a datapath stand on subnets of their own, with a router that forwards between their pods. */
 export function isRouted(datapath: Datapath): boolean {
-  return datapath.mode === "native" && datapath.routes.kind !== "direct";
+  if (datapath.mode !== "native") return false;
+  const { routes } = datapath;
+  return routes.kind === "router" || (routes.kind === "bgp" && routes.speaker === "cilium");
 }
 
 /** The bridge's own address with its prefix length, which is every node's gateway; nothing in a routed network. */

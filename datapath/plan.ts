@@ -12,6 +12,8 @@ export interface NodePlan {
   readonly routes: Readonly<Record<string, RoutePlan>>;
   /** The route to this node's pods that the router between the nodes has to know by itself; absent in other modes. */
   readonly routerRoute?: { readonly destination: string; readonly via: string };
+  /** The BGP daemon that the embedded lab runs on this node; absent where none does, or Kubernetes runs it. */
+  readonly bgp?: BgpPlan;
   /** Largest IPv4 packet, in bytes, that passes from a pod here to a pod on another node. */
   readonly pathMtuBytes: number;
   /** MTU in bytes on the pod's own default route; absent where the device's MTU holds. */
@@ -26,6 +28,24 @@ export interface NodePlan {
     readonly exceptNodes?: true;
   };
 }
+
+/** What a node's BGP daemon announces, to whom, and what becomes of what it learns. */
+export interface BgpPlan {
+  readonly asn: number;
+  readonly announces: string;
+  /** Whether learned routes go to the node's kernel; if not, the peer forwards. */
+  readonly installs: boolean;
+  readonly peers: readonly BgpPeerPlan[];
+}
+
+export interface BgpPeerPlan {
+  readonly name: string;
+  readonly address: string;
+  readonly asn: number;
+}
+
+/** The router between the nodes of the embedded lab, as BGP's sessions name it. */
+export const routerName = "router";
 
 export type LinkPlan =
   { readonly state: "absent" } | { readonly state: "up"; readonly kind: TunnelProtocol; readonly port: number };
@@ -112,6 +132,7 @@ export function planFor(
     ...(datapath.mode === "native" && datapath.routes.kind === "router"
       ? { routerRoute: { destination: node.podCidr, via: node.address } }
       : {}),
+    ...(carrier === "kernel" ? bgpOf(node, nodes, datapath) : {}),
     pathMtuBytes,
     ...(pathMtuBytes === underlayMtuBytes ? {} : { podRouteMtuBytes: pathMtuBytes }),
     wire: wireOf(tunnel, encryption),
@@ -125,6 +146,22 @@ export function planFor(
         }
       : {}),
   }));
+}
+
+/** Whether daemons carry the routes between the nodes by BGP. */
+export function speaksBgp(datapath: Datapath): boolean {
+  return datapath.mode === "native" && datapath.routes.kind === "bgp";
+}
+
+/** kube-router's daemons peer with each other, and with a router where one is named; Cilium's with the router alone. */
+function bgpOf(node: PlannedNode, nodes: readonly PlannedNode[], datapath: Datapath): { readonly bgp?: BgpPlan } {
+  if (datapath.mode !== "native" || datapath.routes.kind !== "bgp") return {};
+  const { speaker, localASN: asn, peer } = datapath.routes;
+  const installs = speaker === "kube-router";
+  const others = installs ? nodes.filter((other) => other !== node) : [];
+  const router = peer === undefined ? [] : [{ name: routerName, address: node.gateway, asn: peer.asn }];
+  const peers = [...others.map(({ name, address }) => ({ name, address, asn })), ...router];
+  return { bgp: { asn, announces: node.podCidr, installs, peers } };
 }
 
 /** WireGuard's allowance holds the tunnel's as well; IPsec's comes on top of it (1.13.4 pkg/mtu/mtu.go GetRouteMTU). */
@@ -181,8 +218,7 @@ function routeTo(
     case "router":
       return { via: node.gateway, device, from: "default" };
     case "bgp":
-      // In the embedded lab the router speaks BGP. kube-router peers node with node; Cilium only advertises.
-      if (carrier === "kernel") return { via: node.gateway, device, from: "bgp" };
+      // kube-router peers node with node; Cilium only advertises.
       return datapath.routes.speaker === "kube-router"
         ? { via: peer.address, device, from: "bgp" }
         : { via: node.gateway, device, from: "default" };
@@ -194,17 +230,19 @@ export interface NodePlanInWords {
   readonly links: Readonly<Record<string, string>>;
   readonly routes: Readonly<Record<string, string>>;
   readonly routerRoute: string;
+  readonly bgp?: string;
   readonly pathMtuBytes: number;
   readonly wire: string;
   readonly masquerade: string;
 }
 
 export function describeNodePlan(plan: NodePlan): NodePlanInWords {
-  const { wire, masquerade, routerRoute } = plan;
+  const { wire, masquerade, routerRoute, bgp } = plan;
   return {
     links: mapValues(plan.links, describeLinkPlan),
     routes: mapValues(plan.routes, describeRoutePlan),
     routerRoute: routerRoute === undefined ? "none" : `${routerRoute.destination} via ${routerRoute.via}`,
+    ...(bgp === undefined ? {} : { bgp: describeBgpPlan(bgp) }),
     pathMtuBytes: plan.pathMtuBytes,
     wire: describeWirePlan(wire),
     masquerade:
@@ -212,6 +250,11 @@ export function describeNodePlan(plan: NodePlan): NodePlanInWords {
         ? "off"
         : `${masquerade.podCidr} to all but ${masquerade.excludedCidr}${masquerade.exceptNodes === true ? " and the nodes" : ""}`,
   };
+}
+
+function describeBgpPlan({ asn, announces, installs, peers }: BgpPlan): string {
+  const sessions = peers.map((peer) => `${peer.name} (AS ${peer.asn})`).join(", ");
+  return `AS ${asn} announces ${announces} to ${sessions}${installs ? "" : ", installs nothing"}`;
 }
 
 function describeWirePlan(wire: WirePlan): string {

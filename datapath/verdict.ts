@@ -1,7 +1,7 @@
 import type { NodeEvidence, RouteEvidence } from "./evidence.ts";
 import { carrierOf } from "./evidence.ts";
 import { containsAddress } from "./cidr.ts";
-import { describeLinkPlan, routeWords, type NodePlan, type RoutePlan } from "./plan.ts";
+import { describeLinkPlan, routeWords, type BgpPeerPlan, type NodePlan, type RoutePlan } from "./plan.ts";
 import type { Check, Verdict } from "./run.ts";
 
 /** What the judge has to know of a node beside its plan. */
@@ -11,6 +11,12 @@ export interface JudgedNode {
   readonly podCidr: string;
   readonly pod: { readonly address: string };
 }
+
+/**
+ * How the kernel's routes say that a BGP daemon set them: BIRD, FRR (bgp, zebra), and kube-router, whose 17 newer iproute2
+ * calls mrouted (linux/rtnetlink.h).
+ */
+const bgpProtocols: ReadonlySet<string> = new Set(["bird", "bgp", "zebra", "17", "mrouted"]);
 
 /** A contradiction outweighs missing evidence, and missing evidence outweighs any number of confirmations. */
 export function verdictOf(checks: readonly Check[]): Verdict {
@@ -52,11 +58,13 @@ export function judge(
     // A route of its own has to stand, or none at all where the default route is what carries the pods.
     const own = planned.from === "default" ? "none of its own" : routeWords(planned).join(" ");
     return [
-      check(
-        `route to ${peer.podCidr}`,
-        own,
-        evidence.routes && (found === undefined ? "none of its own" : describeRoute(found, planned)),
-      ),
+      planned.from === "bgp"
+        ? judgeLearned(`route to ${peer.podCidr}`, planned, found)
+        : check(
+            `route to ${peer.podCidr}`,
+            own,
+            evidence.routes && (found === undefined ? "none of its own" : describeRoute(found, planned)),
+          ),
       check(
         `route looked up for ${peer.name}'s pod`,
         routeWords(planned).join(" "),
@@ -98,12 +106,40 @@ export function judge(
   return [
     ...links,
     ...routes,
+    ...(plan.bgp?.peers ?? []).map(judgeSession),
     leftovers,
     podRoute,
     ...pathMtu,
     ...judgeWire(plan, evidence, check),
     ...judgeMasquerade(),
   ];
+
+  /** A route that stands by somebody else's word is not BGP's, though packets go the same way. */
+  function judgeLearned(name: string, planned: RoutePlan, found: RouteEvidence | undefined): Check {
+    const words = routeWords(planned).join(" ");
+    const expected = `${words}, learned by BGP`;
+    if (evidence.routes === undefined) return check(name, expected, undefined);
+    if (found === undefined) return check(name, expected, "none of its own");
+    const { protocol } = found;
+    const described = describeRoute(found, planned);
+    return {
+      ...check(name, expected, `${described}, proto ${protocol ?? "boot"}`),
+      ok: described === words && protocol !== undefined && bgpProtocols.has(protocol),
+    };
+  }
+
+  function judgeSession(peer: BgpPeerPlan): Check {
+    const name = `BGP session with ${peer.name}`;
+    const session = evidence.bgpSessions?.[peer.name];
+    if (session === undefined) return check(name, "Established", evidence.bgpSessions && "no such session");
+    const { state, learned, announced } = session;
+    const isUp = state === "Established";
+    return {
+      ...check(name, "Established", isUp ? `${state}, ${learned} learned, ${announced} announced` : state),
+      // A session over which nothing was announced carries nothing.
+      ok: isUp && announced > 0,
+    };
+  }
 
   function judgeMasquerade(): Check[] {
     const peer = nodes.find(({ name }) => name === probed.masquerade);

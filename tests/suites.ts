@@ -1,4 +1,4 @@
-import { embeddedLabTools, ensurePackages, ensureTools } from "../cli/tools.ts";
+import { bgpTools, embeddedLabTools, ensurePackages, ensureTools } from "../cli/tools.ts";
 import { ensureHelm } from "../offline/kubernetes/helm.ts";
 import { ensureEngine } from "../offline/engine.ts";
 
@@ -105,7 +105,7 @@ export const suites: readonly Suite[] = [
     about: "the embedded lab for real, in network namespaces",
     prepare: async (log) => {
       requireRoot();
-      await ensureTools(embeddedLabTools, log);
+      await ensureTools([...embeddedLabTools, ...bgpTools], log);
       await engine(log);
     },
     steps: [{ mocha: ["tests/lab"] }],

@@ -1,6 +1,7 @@
 import type { NodeEvidence, PathMtuEvidence, RouteEvidence, WireEvidence } from "../datapath/evidence.ts";
 import type { Host, Hosts } from "./hosts/host.ts";
 import { countPackets, icmpSources, snapLengthBytes } from "./parsers/capture.ts";
+import { parseBirdSessions } from "./parsers/bird.ts";
 import { parseLinks, parseRoutes } from "./parsers/iproute.ts";
 
 /** What the collector has to know of a node: names and addresses, all known before anything is made. */
@@ -53,12 +54,19 @@ export function probedPairs<Node>(nodes: readonly Node[]): [Node, Node][] {
   );
 }
 
-/** Reads what stands on one node: links, routes, route lookups, the pod's own route. What can't be read is named in `failures`. */
+/** Where the embedded lab keeps its daemons' sockets (scripts/namespaces/bgp.sh): named from there, as a socket's path is short. */
+const daemonsFolder = "/run/datapath-lab";
+
+/**
+ * Reads what stands on one node: links, routes, route lookups, the pod's own route. What can't be read is named in `failures`.
+ * @param daemonNamespace the namespace whose BGP daemon is asked for its sessions; nobody is asked where absent
+ */
 export async function collectStanding(
   hosts: Hosts,
   node: CollectedNode,
   peers: readonly CollectedNode[],
-): Promise<Pick<NodeEvidence, "failures" | "links" | "routes" | "routeTo" | "podDefaultRoute">> {
+  daemonNamespace?: string,
+): Promise<Pick<NodeEvidence, "failures" | "links" | "routes" | "routeTo" | "podDefaultRoute" | "bgpSessions">> {
   const failures: string[] = [];
   const attempt = async <T>(read: () => Promise<T>): Promise<T | undefined> => {
     try {
@@ -69,11 +77,12 @@ export async function collectStanding(
     }
   };
   const host = hosts.node(node.name);
-  const [links, routes, lookups, podRoutes] = await Promise.all([
+  const [links, routes, lookups, podRoutes, bgpSessions] = await Promise.all([
     attempt(async () => parseLinks((await output(host, ["ip", "-d", "-j", "link"])).toString())),
     attempt(async () => parseRoutes((await output(host, ["ip", "-4", "-j", "route"])).toString())),
     attempt(() => lookUpRoutes(host, peers)),
     attempt(async () => parseRoutes((await output(hosts.pod(node.name), ["ip", "-4", "-j", "route"])).toString())),
+    daemonNamespace === undefined ? undefined : attempt(() => readSessions(host, daemonNamespace)),
   ]);
   const podDefaultRoute = podRoutes?.find(({ destination }) => destination === "default");
   return {
@@ -82,7 +91,17 @@ export async function collectStanding(
     ...(links === undefined ? {} : { links }),
     ...(routes === undefined ? {} : { routes }),
     ...(podDefaultRoute === undefined ? {} : { podDefaultRoute }),
+    ...(bgpSessions === undefined ? {} : { bgpSessions }),
   };
+}
+
+/** Sessions of the BIRD of one namespace; none where none runs there. */
+async function readSessions(host: Host, namespace: string): Promise<NonNullable<NodeEvidence["bgpSessions"]>> {
+  const birdc = ["env", "-C", daemonsFolder, "birdc", "-s", `${namespace}.bird.ctl`];
+  const result = await host.run([...birdc, "show", "protocols", "all"], { timeoutSeconds: commandTimeoutSeconds });
+  // The answer of birdc where nobody listens: that is a finding, not a failure to look.
+  if (/Unable to connect to server control socket/.test(`${result.stdout.toString()}${result.stderr}`)) return {};
+  return parseBirdSessions(result.stdout.toString());
 }
 
 /** Asks the kernel for the route to each peer's pod, in one process however many peers there are. */

@@ -44,6 +44,8 @@ export interface VerificationSubject extends Pick<VerificationSpec, "lab" | "dat
 
 export interface VerifiedNode extends CollectedNode {
   readonly secondPod?: { readonly address: string };
+  /** Of a node of the embedded lab, whose BGP daemon is named by it. */
+  readonly namespace?: string;
   /** Kernel release; this machine's where absent. */
   readonly kernel?: string;
 }
@@ -73,9 +75,11 @@ export async function verify(
   if (first === undefined || second === undefined) throw new Error("a path needs two nodes");
 
   progress(`reading links and routes of ${nodes.length} nodes`);
+  const planned = new Map(plan.map((nodePlan) => [nodePlan.node, nodePlan]));
   const standing = await inParallel(nodes, parallelProbes, async (node) => {
     const peers = nodes.filter((peer) => peer !== node);
-    return { node: node.name, ...(await collectStanding(hosts, node, peers)) };
+    const daemon = planned.get(node.name)?.bgp === undefined ? undefined : node.namespace;
+    return { node: node.name, ...(await collectStanding(hosts, node, peers, daemon)) };
   });
 
   if (askAgents !== undefined) progress(`asking the agents of ${nodes.length} nodes`);
@@ -84,7 +88,6 @@ export async function verify(
   const paths = measuredPaths(hosts, [first, second], settings);
   const [podToPod] = paths;
   const pairs = probedPairs(nodes);
-  const planned = new Map(plan.map((nodePlan) => [nodePlan.node, nodePlan]));
 
   return withServers(paths, async () => {
     progress(`capturing on every node's NIC while path MTU and masquerading are probed (${pairs.length} paths)`);

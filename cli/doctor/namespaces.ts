@@ -1,13 +1,13 @@
 import { execFileSync } from "node:child_process";
 import { missingLinkKind } from "../../components/machines/namespace-host.ts";
 import type { Datapath } from "../../datapath/config/datapath.ts";
-import { tunnelProtocol } from "../../datapath/plan.ts";
-import { embeddedLabTools, missingTools } from "../tools.ts";
+import { speaksBgp, tunnelProtocol } from "../../datapath/plan.ts";
+import { bgpTools, embeddedLabTools, missingTools } from "../tools.ts";
 import { missing, ok, warning, type NeedCheck } from "./check.ts";
 
 /** What network namespaces on this machine need: root, tools, and links of the datapath's kind in the kernel. */
 export function namespaceChecks(datapath: Datapath): NeedCheck[] {
-  return [rootCheck(), toolsCheck(), ...linkChecks(datapath)];
+  return [rootCheck(), toolsCheck(datapath), ...linkChecks(datapath)];
 }
 
 function isRoot(): boolean {
@@ -28,9 +28,10 @@ function rootCheck(): NeedCheck {
   }
 }
 
-function toolsCheck(): NeedCheck {
-  const { tools, command, canInstall } = missingTools(embeddedLabTools);
-  if (tools.length === 0) return ok("tools", embeddedLabTools.join(", "));
+function toolsCheck(datapath: Datapath): NeedCheck {
+  const needed = [...embeddedLabTools, ...(speaksBgp(datapath) ? bgpTools : [])];
+  const { tools, command, canInstall } = missingTools(needed);
+  if (tools.length === 0) return ok("tools", needed.join(", "));
   const found = `missing: ${tools.join(", ")}`;
   return canInstall
     ? warning("tools", found, `The first up installs them: ${command}`)

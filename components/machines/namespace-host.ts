@@ -26,6 +26,22 @@ export function incarnationOf(namespace: string, ...withIt: readonly string[]): 
 }
 
 /**
+ * Tells whether the BGP daemon that an earlier `up` started in a namespace still lives (scripts/namespaces/bgp.sh). Gives the
+ * incarnation written down beside it, or a new one where it is gone.
+ */
+export function bgpIncarnationOf(namespace: string): string {
+  try {
+    const files = path.join(markers, `${namespace}.bird`);
+    const process = readFileSync(`${files}.pid`, "utf8").trim();
+    const recorded = readFileSync(files, "utf8").trim();
+    if (readFileSync(`/proc/${process}/comm`, "utf8").trim() === "bird" && recorded !== "") return recorded;
+  } catch {
+    // No such daemon.
+  }
+  return randomUUID();
+}
+
+/**
  * Why this machine's kernel can't make links of a kind, or nothing where it can. Tried in a namespace that goes at once;
  * where that isn't allowed (no root), nothing is known and nothing is said: the check before the first resource is made
  * finds it then.

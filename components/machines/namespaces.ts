@@ -2,7 +2,7 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { LabNode } from "../../datapath/nodes.ts";
 import { asRoot } from "../scripts.ts";
-import { incarnationOf } from "./namespace-host.ts";
+import { bgpIncarnationOf, incarnationOf } from "./namespace-host.ts";
 
 export interface NamespacesArgs {
   /** The nodes to make, with their addresses. */
@@ -13,6 +13,10 @@ export interface NamespacesArgs {
   readonly gateway: string | undefined;
   /** Kinds of link that the kernel must have. */
   readonly linkKinds: readonly string[];
+  /** Tools that the datapath needs beside those of every lab. */
+  readonly tools: readonly string[];
+  /** Configuration of a BGP daemon beside the bridge or in the router; absent where none is to run. */
+  readonly bgp: string | undefined;
   /** What all names of this lab begin with. */
   readonly prefix: string;
 }
@@ -33,6 +37,8 @@ export class Namespaces extends pulumi.ComponentResource {
   public readonly nodes: readonly NamespaceNode[];
   /** The namespace in which the bridge or the router between the nodes stands. */
   public readonly networkNamespace: string;
+  /** The BGP daemon there and its configuration; changes where one of them does. Empty where none runs. */
+  public readonly daemon: string;
 
   constructor(name: string, args: NamespacesArgs, opts?: pulumi.ComponentResourceOptions) {
     super("datapath-lab:machines:Namespaces", name, { mtuBytes: args.mtuBytes, gateway: args.gateway }, opts);
@@ -42,7 +48,11 @@ export class Namespaces extends pulumi.ComponentResource {
       {
         create: asRoot("namespaces/check"),
         delete: asRoot("namespaces/sweep"),
-        environment: { LAB_LINK_KINDS: args.linkKinds.join(" "), LAB_PREFIX: args.prefix },
+        environment: {
+          LAB_LINK_KINDS: args.linkKinds.join(" "),
+          LAB_TOOLS: args.tools.join(" "),
+          LAB_PREFIX: args.prefix,
+        },
         addPreviousOutputInEnv: false,
       },
       { parent: this },
@@ -51,6 +61,8 @@ export class Namespaces extends pulumi.ComponentResource {
     const networkNamespace = `${args.prefix}network`;
     this.networkNamespace = networkNamespace;
     const networkIncarnation = incarnationOf(networkNamespace);
+    const bgpIncarnation = args.bgp === undefined ? "" : bgpIncarnationOf(networkNamespace);
+    this.daemon = `${bgpIncarnation}${args.bgp ?? ""}`;
     const network = new command.local.Command(
       "network",
       {
@@ -60,7 +72,9 @@ export class Namespaces extends pulumi.ComponentResource {
           LAB_INCARNATION: networkIncarnation,
           LAB_MTU_BYTES: `${args.mtuBytes}`,
           LAB_GATEWAY: args.gateway ?? "",
+          LAB_BGP_INCARNATION: bgpIncarnation,
         },
+        stdin: args.bgp ?? "",
         addPreviousOutputInEnv: false,
       },
       { parent: this, dependsOn: check, deletedWith: check },

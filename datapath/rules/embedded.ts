@@ -1,5 +1,6 @@
 import type { LabConfig } from "../config/lab.ts";
 import { runsCilium } from "../machine-facts.ts";
+import { labNodes } from "../nodes.ts";
 import { cloudOf } from "./routes.ts";
 import type { Rule } from "./rule.ts";
 
@@ -73,6 +74,26 @@ export const embeddedLabRules: readonly Rule[] = [
               : [],
           )
         : [],
+  },
+  {
+    id: "embedded-lab-bgp-peer",
+    severity: "warning",
+    key: "datapath.routes.peer.address",
+    when: "machines are namespaces and routes.peer.address is no gateway of theirs",
+    message: "The embedded lab brings the router itself: nodes peer with it at their gateway.",
+    wayOut: "Leave it: the same config holds where the router has that address.",
+    source: "datapath/bgp/embedded.ts: BIRD in the place of the speaker and of the router",
+    violations: ({ machines, datapath }) => {
+      if (machines.kind !== "namespaces" || datapath.mode !== "native" || datapath.routes.kind !== "bgp") return [];
+      const address = datapath.routes.peer?.address;
+      const gateways = [...new Set(labNodes(machines, datapath, "").map(({ gateway }) => gateway))];
+      if (address === undefined || gateways.includes(address)) return [];
+      return [
+        {
+          message: `The embedded lab brings the router itself: nodes peer with it at their gateway (${gateways.slice(0, 3).join(", ")}${gateways.length > 3 ? ", …" : ""}), not at ${address}.`,
+        },
+      ];
+    },
   },
   {
     id: "embedded-lab-mtu",

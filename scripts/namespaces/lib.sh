@@ -21,7 +21,7 @@ remove_namespace() {
     # An interrupted `ip netns add` leaves a plain file, which `ip netns del` refuses.
     ip netns del "$1" 2>/dev/null || rm -f "/run/netns/$1"
   fi
-  rm -f "$markers/$1"
+  rm -f "$markers/$1" "$markers/$1".bird "$markers/$1".bird.*
 }
 
 # have_link NAMESPACE LINK

@@ -88,10 +88,25 @@ describe("the embedded lab under mocks, in a preview", () => {
     assert.equal(spec.plan[0]?.wire.pods, "bare");
   });
 
-  it("refuses routes by BGP, which nobody would carry there", async () => {
-    await assert.rejects(
-      previewed({ datapath: { mode: "native", routes: "bgp" } }),
-      /1 error in the lab's config; nothing was created\.\s+error: datapath-lab:datapath\.routes\.kind\s+No BGP daemon runs in the embedded lab yet.*\s+Write router/,
+  it("has a BGP daemon on each node where routes are by BGP, and waits for what they learn before it verifies", async () => {
+    const seen = await previewed({ datapath: { mode: "native", routes: "bgp" } });
+    const environment = seen.get("node-1-datapath-apply")?.inputs["environment"] as Record<string, string>;
+    assert.match(environment["LAB_BGP"] ?? "", /route 10\.42\.0\.0\/24 blackhole;/);
+    assert.equal(seen.get("network")?.inputs["stdin"], "");
+    assert.equal(
+      seen.get("bgp-learned")?.inputs["stdin"],
+      [1, 2, 3].map((node) => `datapath-lab:test-mocks:node-${node} 10.42.${node - 1}.0/24\n`).join(""),
     );
+    assert.equal(
+      seen.get("node-1-datapath")?.inputs["bgp"],
+      "AS 64512 announces 10.42.0.0/24 to node-2 (AS 64512), node-3 (AS 64512)",
+    );
+  });
+
+  it("has one in the router as well where Cilium would only announce, and waits for that router alone", async () => {
+    const routes = { kind: "bgp", speaker: "cilium", peer: { address: "172.30.0.1", asn: 64_513 } };
+    const seen = await previewed({ datapath: { mode: "native", routes } });
+    assert.match(String(seen.get("network")?.inputs["stdin"]), /local as 64513;/);
+    assert.equal(seen.get("bgp-learned")?.inputs["stdin"], "datapath-lab:test-mocks:network -\n");
   });
 });

@@ -3,42 +3,10 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
-import type { UpResult } from "@pulumi/pulumi/automation/index.js";
 import { root } from "../../cli/workspace.ts";
 import { run as runSchema } from "../../datapath/run.ts";
 import type { VerificationSpec } from "../../verification/spec.ts";
-import { command, nodesOf, quickly, TestLab } from "./support.ts";
-
-interface Verified {
-  readonly exitCode: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs the verification program as its command resource does. */
-async function verify(spec: VerificationSpec): Promise<Verified> {
-  const child = spawn(process.execPath, ["--import", "tsx", "verification/main.ts"], { cwd: root });
-  let stdout = "";
-  let stderr = "";
-  child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-  child.stdin.end(JSON.stringify(spec));
-  await once(child, "close");
-  return { exitCode: child.exitCode, stdout, stderr };
-}
-
-function specOf(lab: TestLab, { outputs }: UpResult): VerificationSpec {
-  return {
-    lab: { project: "datapath-lab", stack: lab.stackName, kind: "namespaces" },
-    datapath: outputs["datapath"]?.value as VerificationSpec["datapath"],
-    pool: "10.42.0.0/16",
-    nodes: nodesOf({ outputs } as UpResult),
-    plan: outputs["plan"]?.value as VerificationSpec["plan"],
-    features: [],
-    settings: { ...quickly, enforce: true },
-    runsFolder: lab.runsFolder,
-  };
-}
+import { command, specOf, TestLab, verify } from "./support.ts";
 
 /** Something done to a standing lab by hand, how it is undone, and what the verdict has to name. */
 interface Sabotage {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,6 +9,7 @@ import { promisify } from "node:util";
 import type { PreviewResult, UpResult } from "@pulumi/pulumi/automation/index.js";
 import { openStack, projectName, root, type OpenStack } from "../../cli/workspace.ts";
 import type { EmbeddedNode } from "../../components/embedded-lab.ts";
+import type { VerificationSpec } from "../../verification/spec.ts";
 
 const execute = promisify(execFile);
 
@@ -140,4 +142,36 @@ export async function until(what: string, seconds: number, condition: () => Prom
     if (Date.now() > end) throw new Error(`waited ${seconds} s in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+export interface Verified {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the verification program as its command resource does. */
+export async function verify(spec: VerificationSpec): Promise<Verified> {
+  const child = spawn(process.execPath, ["--import", "tsx", "verification/main.ts"], { cwd: root });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+  child.stdin.end(JSON.stringify(spec));
+  await once(child, "close");
+  return { exitCode: child.exitCode, stdout, stderr };
+}
+
+/** What the verification program of a standing lab is given. */
+export function specOf(lab: TestLab, { outputs }: UpResult): VerificationSpec {
+  return {
+    lab: { project: "datapath-lab", stack: lab.stackName, kind: "namespaces" },
+    datapath: outputs["datapath"]?.value as VerificationSpec["datapath"],
+    pool: "10.42.0.0/16",
+    nodes: nodesOf({ outputs } as UpResult),
+    plan: outputs["plan"]?.value as VerificationSpec["plan"],
+    features: [],
+    settings: { ...quickly, enforce: true },
+    runsFolder: lab.runsFolder,
+  };
 }

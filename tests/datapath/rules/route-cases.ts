@@ -127,6 +127,20 @@ export const routeCases: readonly Case[] = [
     ],
   },
   {
+    id: "embedded-lab-bgp-peer",
+    severity: "warning",
+    bad: native({ routes: { kind: "bgp", peer: { address: "192.0.2.1" } } }),
+    good: native({ routes: { kind: "bgp", peer: { address: "172.30.0.1" } } }),
+    finds: [
+      {
+        key: "datapath.routes.peer.address",
+        message:
+          "The embedded lab brings the router itself: nodes peer with it at their gateway (172.30.0.1), not at 192.0.2.1.",
+        wayOut: "Leave it: the same config holds where the router has that address.",
+      },
+    ],
+  },
+  {
     id: "embedded-lab-mtu",
     severity: "warning",
     bad: vxlan({ mtuBytes: 1400 }),
