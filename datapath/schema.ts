@@ -171,12 +171,15 @@ function collect(schema: JsonSchema, path: string, found: Map<string, Found>): v
       known.descriptions.add(inner.const === undefined ? description : `${String(inner.const)}: ${description}`);
     }
     collect(inner, key, found);
+    const { items } = inner;
+    if (typeof items === "object" && !Array.isArray(items)) collect(items, `${key}[]`, found);
   }
 }
 
-function typesOf({ type, enum: words, const: word, oneOf }: JsonSchema): string[] {
+function typesOf({ type, enum: words, const: word, oneOf, anyOf }: JsonSchema): string[] {
   if (words !== undefined) return words.map(String);
   if (word !== undefined) return [String(word)];
-  if (oneOf !== undefined) return oneOf.flatMap((option) => (typeof option === "object" ? typesOf(option) : []));
+  const union = oneOf ?? anyOf;
+  if (union !== undefined) return union.flatMap((option) => (typeof option === "object" ? typesOf(option) : []));
   return [type ?? "any"].flat();
 }
