@@ -299,7 +299,11 @@ describe("Cilium on a real three-node cluster, by the stand-in agent, through th
     await made.stack.cancel();
     // It stays so.
     await releaseState(made.core, "pending-upgrade");
+    const helmsOwn = (): string[] =>
+      made.stack.temporaryFiles().filter((name) => name.startsWith("datapath-lab-helm-"));
+    assert.equal(helmsOwn().length, 1, "a killed provider removes nothing");
     await up(vxlan());
+    assert.deepEqual(helmsOwn(), [], "the next one does");
     assert.equal(await deployedRevisions(), 1);
   });
 

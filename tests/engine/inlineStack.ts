@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import {
@@ -25,16 +25,23 @@ export class InlineStack {
   static async create(): Promise<InlineStack> {
     const engine = await ensureEngine({ log: (line) => console.error(line) });
     const folder = mkdtempSync(path.join(tmpdir(), "datapath-lab-engine-"));
+    const temporary = path.join(folder, "tmp");
+    mkdirSync(temporary);
     const stack = await LocalWorkspace.createOrSelectStack(
       { stackName: "test", projectName: "providers", program: () => Promise.resolve() },
       {
         pulumiCommand: await PulumiCommand.get({ root: engine.pulumiRoot }),
         workDir: folder,
         projectSettings: { name: "providers", runtime: "nodejs", backend: { url: `file://${folder}` } },
-        envVars: { ...engine.environment, PULUMI_CONFIG_PASSPHRASE: "test" },
+        envVars: { ...engine.environment, PULUMI_CONFIG_PASSPHRASE: "test", TMPDIR: temporary },
       },
     );
     return new InlineStack(folder, stack);
+  }
+
+  /** What providers left among temporary files. */
+  temporaryFiles(): string[] {
+    return readdirSync(this.file("tmp"));
   }
 
   /** A path in the stack's folder. */

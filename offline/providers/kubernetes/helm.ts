@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import * as z from "zod/mini";
@@ -160,7 +160,7 @@ export class Helm {
     { release, withCluster = true }: { release: Partial<ReleaseInputs> & { namespace: string }; withCluster?: boolean },
   ): Promise<string> {
     const program = await ensureHelm((line) => this.#operation.log("info", line));
-    const folder = mkdtempSync(path.join(tmpdir(), "datapath-lab-helm-"));
+    const folder = privateFolder();
     try {
       const file = (name: string, content: string): string => {
         const target = path.join(folder, name);
@@ -213,6 +213,26 @@ export class Helm {
     } finally {
       signal.removeEventListener("abort", cancel);
     }
+  }
+}
+
+/** A folder for this process's secrets. Those of processes that were killed go first: nobody else would remove them. */
+function privateFolder(): string {
+  for (const name of readdirSync(tmpdir())) {
+    const owner = /^datapath-lab-helm-(\d+)-/.exec(name)?.[1];
+    if (owner !== undefined && !runs(Number(owner)))
+      rmSync(path.join(tmpdir(), name), { recursive: true, force: true });
+  }
+  return mkdtempSync(path.join(tmpdir(), `datapath-lab-helm-${process.pid}-`));
+}
+
+/** Whether a process is there; another person's is, for all that we may do about its files. */
+function runs(processId: number): boolean {
+  try {
+    process.kill(processId, 0);
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
   }
 }
 
