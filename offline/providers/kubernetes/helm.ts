@@ -220,8 +220,12 @@ export class Helm {
 function privateFolder(): string {
   for (const name of readdirSync(tmpdir())) {
     const owner = /^datapath-lab-helm-(\d+)-/.exec(name)?.[1];
-    if (owner !== undefined && !runs(Number(owner)))
+    if (owner === undefined || runs(Number(owner))) continue;
+    try {
       rmSync(path.join(tmpdir(), name), { recursive: true, force: true });
+    } catch {
+      // Another person's.
+    }
   }
   return mkdtempSync(path.join(tmpdir(), `datapath-lab-helm-${process.pid}-`));
 }
