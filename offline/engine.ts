@@ -301,8 +301,6 @@ async function buildCliInto(folder: string, version: string, log: (line: string)
   ]);
   log(`Pulumi CLI: ${seconds(started)}`);
   const hostStarted = Date.now();
-  const hostPackage = "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs";
-  await goBuild(go, "language-nodejs", path.join(bin, "pulumi-language-nodejs-host"), hostPackage, []);
   await goBuild(go, "language-nodejs", path.join(bin, "pulumi-language-nodejs"), ".", []);
   log(`Node.js language host: ${seconds(hostStarted)}`);
   // What runs dynamic providers; the official download lays the same script beside the CLI.
