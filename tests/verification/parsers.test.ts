@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { parseBirdSessions } from "../../verification/parsers/bird.ts";
 import { countPackets, frames, icmpSources } from "../../verification/parsers/capture.ts";
 import { parseIperf3, parseIperf3Udp } from "../../verification/parsers/iperf3.ts";
 import { parseLinks, parseRoutes } from "../../verification/parsers/iproute.ts";
@@ -198,5 +199,31 @@ describe("packets on the wire", () => {
       ethernet(udp(53, Buffer.alloc(85))),
     ]);
     assert.deepEqual(icmpSources(captured, { to: "172.30.0.6", bytes: 105 }), ["172.30.0.2"]);
+  });
+});
+
+describe("what birdc prints", () => {
+  const table = [
+    "BIRD 2.0.12 ready.",
+    "Name       Proto      Table      State  Since         Info",
+    "device1    Device     ---        up     14:41:02.001  ",
+    "to-node-2  BGP        ---        up     14:41:04.120  Established   ",
+    "  BGP state:          Established",
+    "  Channel ipv4",
+    "    Routes:         1 imported, 2 filtered, 1 exported, 1 preferred",
+    "to-router  BGP        ---        start  14:41:02.001  Active        Socket: Connection refused",
+    "  BGP state:          Active",
+    "",
+  ].join("\n");
+
+  it("tells the state of each session by its peer's name, and how many routes went either way", () => {
+    assert.deepEqual(parseBirdSessions(table), {
+      "node-2": { state: "Established", learned: 1, announced: 1 },
+      router: { state: "Active", learned: 0, announced: 0 },
+    });
+  });
+
+  it("is no table where nobody answered", () => {
+    assert.throws(() => parseBirdSessions("Unable to connect to server control socket"), /birdc: Unable to connect/);
   });
 });
