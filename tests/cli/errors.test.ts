@@ -411,7 +411,8 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
     },
     {
       when: "the lab's tools went away",
-      cause: async () => program(["scripts/namespaces/check"], { PATH: await programs([]), LAB_LINK_KINDS: "" }),
+      cause: async () =>
+        program(["scripts/namespaces/check"], { PATH: await programs([]), LAB_LINK_KINDS: "", LAB_TOOLS: "" }),
       names: "iperf3",
       wrong: "Missing tools:",
       wayOut: "apt-get install -y iproute2 nftables iperf3",
@@ -424,7 +425,7 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
         );
         const unshare = 'case "$*" in *geneve*) echo "Error: Unknown device type." >&2; exit 2 ;; esac';
         const bin = await programs(["uname"], { ...nothing, unshare });
-        return program(["scripts/namespaces/check"], { PATH: bin, LAB_LINK_KINDS: "geneve" });
+        return program(["scripts/namespaces/check"], { PATH: bin, LAB_LINK_KINDS: "geneve", LAB_TOOLS: "" });
       },
       names: "geneve",
       wrong: "has no geneve links: Error: Unknown device type.",
