@@ -8,4 +8,5 @@ export const datapath = lab.datapath;
 export const nodes = lab.nodes;
 export const plan = lab.plan;
 export const verification = lab.verification;
+export const access = lab.access;
 export const kubeconfig = lab.kubeconfig;

@@ -2,7 +2,10 @@ import type * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { LabConfig } from "../datapath/config/index.ts";
 import { nodeCount } from "../datapath/machine-facts.ts";
+import type { Run } from "../datapath/run.ts";
 import { Cilium } from "./cilium.ts";
+import { ClusterVerification } from "./cluster-verification.ts";
+import { Workload } from "./workload.ts";
 
 /** A Kubernetes cluster that stands, or will stand by the time its resources are made. */
 export interface ClusterAccess {
@@ -21,6 +24,8 @@ export interface ClusterLabArgs {
 
 /** The datapath of a Kubernetes cluster by Cilium, whoever made the cluster. */
 export class ClusterLab extends pulumi.ComponentResource {
+  public readonly verification: pulumi.Output<Run>;
+
   constructor(name: string, { config, cluster, goesWith }: ClusterLabArgs, opts?: pulumi.ComponentResourceOptions) {
     super(
       "datapath-lab:index:ClusterLab",
@@ -28,14 +33,29 @@ export class ClusterLab extends pulumi.ComponentResource {
       {},
       { ...opts, ...(goesWith === undefined ? {} : { transformations: [goingWith(goesWith)] }) },
     );
-    const { datapath, cilium, machines } = config;
+    const { datapath, cilium, machines, verification } = config;
     const nodes = nodeCount(machines);
     const { kubeconfig, context, provider } = cluster;
-    new Cilium(
+    const onCluster = { parent: this, providers: { kubernetes: provider } };
+    const carrier = new Cilium(
       "cilium",
       { datapath, cilium, kubeconfig, context, ...(nodes === undefined ? {} : { nodeCount: nodes }) },
-      { parent: this, providers: { kubernetes: provider } },
+      onCluster,
     );
+    // They stand while agents change, to see for how long they are cut off; but not before there is a network.
+    const workload = new Workload("workload", { images: verification.images }, { ...onCluster, dependsOn: carrier });
+    this.verification = new ClusterVerification(
+      "verification",
+      {
+        datapath,
+        verification,
+        kubeconfig,
+        context,
+        occasions: [carrier.rollout.apply((rollout) => JSON.stringify(rollout))],
+        modeChange: carrier.rollout.apply(({ modeChange }) => modeChange),
+      },
+      { parent: this, dependsOn: workload },
+    ).run;
     this.registerOutputs({});
   }
 }

@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Datapath } from "../datapath/config/datapath.ts";
 import type { Verification as VerificationConfig } from "../datapath/config/verification.ts";
 import { datapathTitle } from "../datapath/plan.ts";
-import { run as runSchema, type Run } from "../datapath/run.ts";
+import { run as runSchema, type ModeChange, type Run } from "../datapath/run.ts";
 import type { ClusterSpec } from "../verification/cluster/spec.ts";
 import { settingsOf } from "../verification/spec.ts";
 import { nodeAsPerson } from "./scripts.ts";
@@ -17,6 +17,8 @@ export interface ClusterVerificationArgs {
   readonly context?: string | undefined;
   /** What the datapath came about with: when it changes, the proof is made anew. Cilium's roll-out, for one. */
   readonly occasions?: readonly pulumi.Input<string>[];
+  /** What the change to this datapath cost, where it was seen. */
+  readonly modeChange?: pulumi.Input<ModeChange | undefined>;
 }
 
 /**
@@ -44,7 +46,9 @@ export class ClusterVerification extends pulumi.ComponentResource {
       {
         create: nodeAsPerson("verification/cluster/main.ts"),
         stdin: pulumi.secret(
-          pulumi.output(args.kubeconfig).apply((kubeconfig) => JSON.stringify({ ...spec, kubeconfig })),
+          pulumi
+            .all([args.kubeconfig, args.modeChange])
+            .apply(([kubeconfig, modeChange]) => JSON.stringify({ ...spec, kubeconfig, modeChange })),
         ),
         // Not read by the program: changed values are what makes the engine run it again.
         environment: {

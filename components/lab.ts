@@ -1,5 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
+import { accessCommands, type AccessCommands } from "../datapath/access.ts";
 import type { LabConfig } from "../datapath/config/index.ts";
+import { runsCilium } from "../datapath/machine-facts.ts";
 import type { NodePlan } from "../datapath/plan.ts";
 import { previewPlan } from "../datapath/preview-plan.ts";
 import type { Run } from "../datapath/run.ts";
@@ -27,11 +29,12 @@ export interface MachineOutput {
 export class DatapathLab extends pulumi.ComponentResource {
   /** What was asked for, all defaults filled in. */
   public readonly datapath: LabConfig["datapath"];
+  /** Commands that reach what Cilium serves in the cluster: Hubble, where it was asked for. */
+  public readonly access: AccessCommands;
   public readonly nodes: readonly (EmbeddedNode | MachineOutput)[];
   /** Of a cluster that stands already nothing is planned before its nodes are read: the run has its plan. */
   public readonly plan: readonly NodePlan[];
-  /** null where nothing carries the datapath yet: on machines without a cluster. */
-  public readonly verification: pulumi.Output<Run> | null = null;
+  public readonly verification: pulumi.Output<Run>;
   /** Text, secret; only of a cluster that the lab makes. */
   public readonly kubeconfig: pulumi.Output<string> | undefined;
 
@@ -41,6 +44,7 @@ export class DatapathLab extends pulumi.ComponentResource {
     const { machines, datapath, strict } = config;
     const parent = { parent: this };
     this.datapath = datapath;
+    this.access = runsCilium(machines) ? accessCommands(datapath) : {};
     switch (machines.kind) {
       case "namespaces": {
         const lab = new EmbeddedLab("embedded", { ...config, machines }, parent);
@@ -53,20 +57,20 @@ export class DatapathLab extends pulumi.ComponentResource {
         const made = new Libvirt("machines", { machines, datapath, strict }, parent).machines;
         this.nodes = named(made);
         this.plan = previewPlan(config);
-        this.kubeconfig = this.#cluster(config, made, true).kubeconfig;
+        ({ kubeconfig: this.kubeconfig, verification: this.verification } = this.#cluster(config, made, true));
         break;
       }
       case "hosts": {
         const given = new Hosts("machines", { machines, datapath, strict, clean: config.k3s.clean }, parent).machines;
         this.nodes = named(given);
         this.plan = previewPlan(config);
-        this.kubeconfig = this.#cluster(config, given, false).kubeconfig;
+        ({ kubeconfig: this.kubeconfig, verification: this.verification } = this.#cluster(config, given, false));
         break;
       }
       case "none": {
         const secret = kubeconfig === undefined ? {} : { kubeconfig };
         const cluster = new ExistingCluster("cluster", { machines, ...secret }, parent);
-        new ClusterLab("datapath", { config, cluster }, parent);
+        this.verification = new ClusterLab("datapath", { config, cluster }, parent).verification;
         this.nodes = [];
         this.plan = previewPlan(config);
         break;
@@ -76,16 +80,20 @@ export class DatapathLab extends pulumi.ComponentResource {
   }
 
   /** A cluster on machines, and the datapath on it. */
-  #cluster(config: LabConfig, machines: readonly Machine[], ownsMachines: boolean): K3s {
+  #cluster(
+    config: LabConfig,
+    machines: readonly Machine[],
+    ownsMachines: boolean,
+  ): { readonly kubeconfig: pulumi.Output<string>; readonly verification: pulumi.Output<Run> } {
     const { datapath, cluster, k3s } = config;
     const made = new K3s("k3s", { machines, datapath, cluster, k3s, ownsMachines }, { parent: this });
     const goesWith = ownsMachines ? machines[0]?.made : undefined;
-    new ClusterLab(
+    const lab = new ClusterLab(
       "datapath",
       { config, cluster: made, ...(goesWith === undefined ? {} : { goesWith }) },
       { parent: this },
     );
-    return made;
+    return { kubeconfig: made.kubeconfig, verification: lab.verification };
   }
 }
 

@@ -19,7 +19,11 @@ export class Workload extends pulumi.ComponentResource {
   constructor(name: string, { images }: WorkloadArgs, opts?: pulumi.ComponentResourceOptions) {
     super("datapath-lab:index:Workload", name, {}, opts);
     const rendered = renderWorkload(images, { namespace: labNamespace, owner: "pulumi" });
-    const namespace = new kubernetes.core.v1.Namespace(`${name}-namespace`, rendered.namespace, { parent: this });
+    const namespace = new kubernetes.core.v1.Namespace(`${name}-namespace`, rendered.namespace, {
+      parent: this,
+      // A component's own wait is no child's: without it the network could go before the pods, which then never end.
+      ...(opts?.dependsOn === undefined ? {} : { dependsOn: opts.dependsOn }),
+    });
     for (const { metadata, spec } of rendered.daemonSets) {
       new kubernetes.apps.v1.DaemonSet(
         `${name}-${metadata.name}`,

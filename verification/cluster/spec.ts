@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { images } from "../../datapath/config/images.ts";
+import { modeChange } from "../../datapath/run.ts";
 import { verificationSettings } from "../spec.ts";
 
 /** What the verification of a cluster is given on standard input. */
@@ -21,6 +22,7 @@ export const clusterSpec = z.strictObject({
       "Whether the pods to verify with stand in namespace datapath-lab, or are made for this and removed again.",
   }),
   podsTimeoutSeconds: z.int().default(300).meta({ description: "How long they may take to be ready." }),
+  modeChange: modeChange.exactOptional().meta({ description: "What the roll-out saw, for the run." }),
   settings: verificationSettings,
   runsFolder: z.string().meta({ description: "Where the run is kept, relative to the working directory." }),
 });

@@ -102,7 +102,7 @@ async function verifyWith(
   });
   const features = featuresOf(asked, { runsCilium: true, ...oldestKernel(facts) });
   const [first] = facts;
-  return verify(
+  const run = await verify(
     {
       lab: { ...spec.lab, kind: "cluster" },
       datapath: asked,
@@ -117,6 +117,7 @@ async function verifyWith(
     hosts,
     { signal, progress, agents: () => askAgents(config, { datapath: asked, nodes, features }, signal) },
   );
+  return spec.modeChange === undefined ? run : { ...run, modeChange: spec.modeChange };
 }
 
 /** Rejects with what was being read: a client's own error tells a status and headers. */
