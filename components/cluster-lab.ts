@@ -1,8 +1,12 @@
 import type * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { LabConfig } from "../datapath/config/index.ts";
+import { bgpDefinitions } from "../datapath/bgp/kubernetes.ts";
 import { nodeCount } from "../datapath/machine-facts.ts";
+import { describeNodePlan } from "../datapath/plan.ts";
+import { previewPlan } from "../datapath/preview-plan.ts";
 import type { Run } from "../datapath/run.ts";
+import { BgpRoutes } from "./bgp.ts";
 import { Cilium } from "./cilium.ts";
 import { ClusterVerification } from "./cluster-verification.ts";
 import { Workload } from "./workload.ts";
@@ -30,7 +34,8 @@ export class ClusterLab extends pulumi.ComponentResource {
     super(
       "datapath-lab:index:ClusterLab",
       name,
-      {},
+      // What a preview shows of a change: route by route, as far as it is known before there is a node.
+      Object.fromEntries(previewPlan(config).map((plan) => [plan.node, describeNodePlan(plan)])),
       { ...opts, ...(goesWith === undefined ? {} : { transformations: [goingWith(goesWith)] }) },
     );
     const { datapath, cilium, machines, verification } = config;
@@ -39,9 +44,17 @@ export class ClusterLab extends pulumi.ComponentResource {
     const onCluster = { parent: this, providers: { kubernetes: provider } };
     const carrier = new Cilium(
       "cilium",
-      { datapath, cilium, kubeconfig, context, ...(nodes === undefined ? {} : { nodeCount: nodes }) },
+      {
+        datapath,
+        cilium,
+        kubeconfig,
+        context,
+        definitions: bgpDefinitions(datapath),
+        ...(nodes === undefined ? {} : { nodeCount: nodes }),
+      },
       onCluster,
     );
+    const routes = new BgpRoutes("bgp", { datapath }, { ...onCluster, dependsOn: carrier });
     // They stand while agents change, to see for how long they are cut off; but not before there is a network.
     const workload = new Workload("workload", { images: verification.images }, { ...onCluster, dependsOn: carrier });
     this.verification = new ClusterVerification(
@@ -54,7 +67,7 @@ export class ClusterLab extends pulumi.ComponentResource {
         occasions: [carrier.rollout.apply((rollout) => JSON.stringify(rollout))],
         modeChange: carrier.rollout.apply(({ modeChange }) => modeChange),
       },
-      { parent: this, dependsOn: workload },
+      { parent: this, dependsOn: [workload, routes] },
     ).run;
     this.registerOutputs({});
   }

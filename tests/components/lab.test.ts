@@ -47,7 +47,10 @@ describe("a lab on machines, in a preview", function () {
 
   it("is known from the first machine to Cilium's release before anything stands", async () => {
     const seen = await previewed({ machines: hosts, datapath: { mode: "native" } });
-    for (const name of ["preflight-check", "k3s-token", "one-install", "two-k3s", "kubeconfig", "k3s-api"]) {
+    for (const name of [
+      ...["preflight-check", "k3s-token", "one-install", "two-k3s", "kubeconfig", "k3s-api"],
+      ...["cilium-rollout", "workload-namespace", "verification-run"],
+    ]) {
       assert.ok(seen.has(name), name);
     }
     assert.equal(seen.get("cilium-release")?.type, "kubernetes:helm.sh/v3:Release");

@@ -51,3 +51,31 @@ describe("bad config, through the real engine", function () {
     assert.match(long, /error: datapath-lab:machines\.namePrefix/);
   });
 });
+
+describe("a lab on machines, through the real engine", function () {
+  this.timeout(180_000);
+  let lab: TestLab;
+  before(async () => {
+    lab = await TestLab.create("machines");
+  });
+  after(() => lab.dispose());
+
+  it("previews whole with nothing standing: from the first machine to the proof, diff in words", async () => {
+    const { stdout, changeSummary } = await lab.preview({
+      machines: {
+        kind: "hosts",
+        hosts: ["one", "two"].map((name, index) => ({
+          name,
+          address: `192.0.2.${index + 1}`,
+          hostKey: "ssh-ed25519 AAAA",
+        })),
+      },
+      datapath: { mode: "native" },
+    });
+    for (const name of ["preflight-check", "one-k3s", "cilium-release", "workload-probe", "verification-run"]) {
+      assert.match(stdout, new RegExp(`::${name}\\]`), name);
+    }
+    assert.match(stdout, /tunnel\s*: "disabled"/);
+    assert.deepEqual(Object.keys(changeSummary), ["create"]);
+  });
+});
