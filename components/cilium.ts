@@ -115,6 +115,10 @@ export class Cilium extends pulumi.ComponentResource {
         environment: {
           LAB_DATAPATH: datapathTitle(datapath),
           LAB_VALUES: createHash("sha256").update(JSON.stringify(values)).digest("hex").slice(0, 16),
+          // A wait that failed leaves the values of the one before in the state: going back to those would wait for nothing.
+          ...(this.release === undefined
+            ? {}
+            : { LAB_REVISION: this.release.status.revision.apply((revision) => String(revision)) }),
         },
         logging: command.local.Logging.Stderr,
         addPreviousOutputInEnv: false,
