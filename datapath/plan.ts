@@ -24,8 +24,8 @@ export interface NodePlan {
   readonly masquerade?: {
     readonly podCidr: string;
     readonly excludedCidr: string;
-    /** The nodes' own addresses are left out as well. */
-    readonly exceptNodes?: true;
+    /** The nodes' own addresses are left out as well, `at first`: until the agent forgets them. */
+    readonly exceptNodes?: "always" | "at first";
   };
 }
 
@@ -185,9 +185,17 @@ export function tunnelPort(datapath: Extract<Datapath, { mode: TunnelProtocol }>
   return datapath.tunnelPort ?? defaultTunnelPort[datapath.mode];
 }
 
-/** Without a tunnel the agent keeps a set of node addresses to which it never masquerades (1.13.4 config.go:2513). */
-function nodeExemption({ mode }: Datapath, carrier: Carrier): { readonly exceptNodes?: true } {
-  return mode === "native" && carrier === "cilium" ? { exceptNodes: true } : {};
+/**
+ * Without a tunnel the agent masquerades nothing to nodes. With iptables it keeps a set of their addresses for that (1.13.4
+ * config.go:2513), and takes each out again when it hears of that node the second time: it compares the address with prefixes
+ * (pkg/node/manager/manager.go:528; seen on the real agent, where the set ends up with the agent's own node alone).
+ */
+function nodeExemption(
+  { mode, masquerade }: Datapath,
+  carrier: Carrier,
+): { readonly exceptNodes?: "always" | "at first" } {
+  if (mode !== "native" || carrier !== "cilium") return {};
+  return { exceptNodes: masquerade.implementation === "bpf" ? "always" : "at first" };
 }
 
 function excludedCidr(datapath: Datapath): string {
@@ -248,8 +256,13 @@ export function describeNodePlan(plan: NodePlan): NodePlanInWords {
     masquerade:
       masquerade === undefined
         ? "off"
-        : `${masquerade.podCidr} to all but ${masquerade.excludedCidr}${masquerade.exceptNodes === true ? " and the nodes" : ""}`,
+        : `${masquerade.podCidr} to all but ${masquerade.excludedCidr}${exempt(masquerade.exceptNodes)}`,
   };
+}
+
+function exempt(nodes: "always" | "at first" | undefined): string {
+  if (nodes === undefined) return "";
+  return nodes === "always" ? " and the nodes" : " and, at first, the nodes";
 }
 
 function describeBgpPlan({ asn, announces, installs, peers }: BgpPlan): string {

@@ -145,20 +145,17 @@ export function judge(
     const peer = nodes.find(({ name }) => name === probed.masquerade);
     if (peer === undefined || self === undefined) return [];
     const { masquerade } = plan;
-    const isTranslated =
-      masquerade !== undefined &&
-      masquerade.exceptNodes !== true &&
-      !containsAddress(masquerade.excludedCidr, peer.address);
-    return [
-      check(
-        `source of the pod's packets at ${peer.name}`,
-        isTranslated ? `${self.address} (masqueraded)` : `${self.pod.address} (the pod's own)`,
-        evidence.masquerade &&
-          (evidence.masquerade.seenFrom === self.address
-            ? `${self.address} (masqueraded)`
-            : `${evidence.masquerade.seenFrom} (the pod's own)`),
-      ),
-    ];
+    const own = `${self.pod.address} (the pod's own)`;
+    const translated = `${self.address} (masqueraded)`;
+    const seen = evidence.masquerade?.seenFrom;
+    const name = `source of the pod's packets at ${peer.name}`;
+    const found = seen === undefined ? undefined : seen === self.address ? translated : `${seen} (the pod's own)`;
+    const isExempt = masquerade === undefined || containsAddress(masquerade.excludedCidr, peer.address);
+    if (!isExempt && masquerade.exceptNodes === "at first") {
+      const judged = check(name, `${own} or ${translated}`, found);
+      return [found === undefined ? judged : { ...judged, ok: found === own || found === translated }];
+    }
+    return [check(name, isExempt || masquerade.exceptNodes === "always" ? own : translated, found)];
   }
 }
 

@@ -42,7 +42,7 @@ describe("The plan of a node that runs Cilium", () => {
       routerRoute: "none",
       pathMtuBytes: 1500,
       wire: "pod packets as they are",
-      masquerade: "10.42.0.0/24 to all but 10.42.0.0/16 and the nodes",
+      masquerade: "10.42.0.0/24 to all but 10.42.0.0/16 and, at first, the nodes",
     });
     assert.equal(plan.podRouteMtuBytes, undefined);
   });

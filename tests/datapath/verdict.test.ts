@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { parseLabConfig } from "../../datapath/config/index.ts";
 import type { NodeEvidence, RouteEvidence } from "../../datapath/evidence.ts";
-import { labNodes } from "../../datapath/nodes.ts";
+import { labNodes, type LabNode } from "../../datapath/nodes.ts";
 import { planFor, type NodePlan } from "../../datapath/plan.ts";
 import { judge, verdictOf } from "../../datapath/verdict.ts";
 
 function planned(datapath: object): {
   plan: NodePlan;
+  nodes: readonly LabNode[];
   evidence: NodeEvidence;
   judged: (found: NodeEvidence) => string[];
 } {
@@ -69,7 +70,7 @@ function planned(datapath: object): {
       .map(
         ({ name, expected, found: seen, ok }) => `${name}: ${expected} / ${seen}${ok === null ? " (incomplete)" : ""}`,
       );
-  return { plan, evidence, judged };
+  return { plan, nodes, evidence, judged };
 }
 
 describe("the judge", () => {
@@ -80,7 +81,7 @@ describe("the judge", () => {
     });
   }
 
-  const { evidence: native, judged: onNative } = planned({ mode: "native" });
+  const { plan: nativePlan, nodes: nativeNodes, evidence: native, judged: onNative } = planned({ mode: "native" });
   const { evidence: vxlan, judged: onVxlan } = planned({ mode: "vxlan" });
   const broken: [string, (found: NodeEvidence) => string[], NodeEvidence, string[]][] = [
     [
@@ -176,6 +177,20 @@ describe("the judge", () => {
       assert.deepEqual(judged(evidence), expected);
     });
   }
+
+  it("takes packets to nodes with either source from an agent that exempts nodes at first, and no third one", () => {
+    const plan: NodePlan = {
+      ...nativePlan,
+      masquerade: { podCidr: "10.42.0.0/24", excludedCidr: "10.42.0.0/16", exceptNodes: "at first" },
+    };
+    const judgedAt = (seenFrom: string): boolean | null | undefined =>
+      judge(plan, { ...native, masquerade: { seenFrom } }, nativeNodes, "10.42.0.0/16", {
+        pathMtu: ["node-2"],
+        masquerade: "node-2",
+      }).find(({ name }) => name.startsWith("source of"))?.ok;
+    // 10.99.0.11 for 10.42.0.100 is what the real agent showed after its first minutes.
+    assert.deepEqual(["10.42.0.10", "172.30.0.2", "172.30.0.77"].map(judgedAt), [true, true, false]);
+  });
 
   it("says what could not be read, in the tool's words, instead of guessing", () => {
     const rest = Object.fromEntries(Object.entries(native).filter(([name]) => name !== "wire"));
