@@ -28,12 +28,15 @@ describe("The machines' components, under mocks", function () {
   this.timeout("3m");
   const seen = new Map<string, Seen>();
   let folder: string;
-  // No libvirt answers there: what a first preview on a new machine sees.
+  const searched = process.env["PATH"] ?? "";
+  // A libvirt that answers, and on which nothing stands: what the first update sees.
   const base = { kind: "libvirt", uri: "qemu+unix:///system?socket=/nowhere/libvirt-sock" };
   const { datapath, strict } = labConfig.parse({ datapath: { mode: "native" } });
 
   before(async () => {
     folder = mkdtempSync(path.join(tmpdir(), "datapath-lab-components-"));
+    writeFileSync(path.join(folder, "virsh"), '#!/bin/sh\n[ "$4" = uri ]\n', { mode: 0o755 });
+    process.env["PATH"] = `${folder}${path.delimiter}${searched}`;
     await pulumi.runtime.setMocks(
       {
         newResource: ({ name, type, inputs }: { name: string; type: string; inputs: Record<string, unknown> }) => {
@@ -54,7 +57,10 @@ describe("The machines' components, under mocks", function () {
       false,
     );
   });
-  after(() => rmSync(folder, { recursive: true, force: true }));
+  after(() => {
+    process.env["PATH"] = searched;
+    rmSync(folder, { recursive: true, force: true });
+  });
   beforeEach(() => {
     seen.clear();
   });
