@@ -35,6 +35,10 @@ export const machineFacts = z.object({
   listens: z.array(z.string()),
   /** What another K3s or CNI left behind. */
   leftovers: z.array(z.string()),
+  /** How the kernel gets to the other machines; without a device where it has no route. */
+  peers: z.array(
+    z.object({ address: z.string(), device: z.string().exactOptional(), gateway: z.string().exactOptional() }),
+  ),
 });
 
 export type MachineFacts = z.infer<typeof machineFacts>;
@@ -93,6 +97,10 @@ export function parseFacts(name: string, text: string, clockSkewSeconds: number)
         }),
     listens: all("listens"),
     leftovers: all("leftover"),
+    peers: all("peer").map((value) => {
+      const [address = "", device = "", gateway = ""] = value.split(" ");
+      return { address, ...(device === "" ? {} : { device }), ...(gateway === "" ? {} : { gateway }) };
+    }),
   };
 }
 
@@ -194,6 +202,25 @@ function judgeMachine(facts: MachineFacts, config: LabConfig, wanted: Floors, la
     );
   }
   found.push(...checkKernel(config, facts.kernel, name));
+  for (const { address } of facts.peers.filter(({ device }) => device === undefined)) {
+    add(
+      "machine-route",
+      `its kernel has no route to ${address}, another machine of this lab.`,
+      "Connect the machines by a network, or set nodeAddress to an address that the others reach.",
+    );
+  }
+  const { datapath: asked } = config;
+  if (asked.mode === "native" && asked.routes.kind === "direct") {
+    for (const { address, gateway } of facts.peers) {
+      if (gateway === undefined) continue;
+      // 1.13.4 pkg/datapath/linux/node.go:212: the agent only logs it, and nodes get Ready.
+      add(
+        "machine-direct-route",
+        `it reaches ${address} by way of ${gateway}: direct routes need all nodes on one L2 network, else pods are cut off.`,
+        "Set datapath.routes to router or bgp, or datapath.mode to vxlan; or set nodeAddress to addresses of a subnet that all share.",
+      );
+    }
+  }
   // What is left is removed before K3s comes; what listens is part of it.
   const isCleaned = config.k3s.clean && facts.leftovers.length > 0;
   if (facts.mark !== lab && !isCleaned) {

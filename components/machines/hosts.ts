@@ -41,7 +41,12 @@ export class Hosts extends pulumi.ComponentResource {
     const preflight = new Preflight(
       "preflight",
       {
-        machines: connected.map(({ host, connection }) => ({ name: host.name, connection, incarnation: host.address })),
+        machines: connected.map(({ host, connection }) => ({
+          name: host.name,
+          address: host.nodeAddress ?? host.address,
+          connection,
+          incarnation: host.address,
+        })),
         datapath: args.datapath,
         strict: args.strict,
         clean: args.clean ?? false,

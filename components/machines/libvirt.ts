@@ -255,6 +255,7 @@ export class Libvirt extends pulumi.ComponentResource {
       {
         machines: machines.map(({ machine, connection, boot }) => ({
           name: machine.name,
+          address: machine.address,
           connection,
           incarnation: boot,
         })),

@@ -9,6 +9,8 @@ import type { ConnectionArgs } from "./machine.ts";
 export interface PreflightArgs {
   readonly machines: readonly {
     readonly name: string;
+    /** By which the machines reach each other. */
+    readonly address: string;
     readonly connection: pulumi.Input<ConnectionArgs>;
     /** Which making of the machine is looked at: another one is looked at anew. */
     readonly incarnation: pulumi.Input<string>;
@@ -21,9 +23,9 @@ export interface PreflightArgs {
 }
 
 /** What is asked of machines again and again while nothing of it is news. */
-export const reportedFacts = machineFacts.omit({ clockSkewSeconds: true, mark: true });
+export const reportedFacts = machineFacts.omit({ clockSkewSeconds: true, mark: true, peers: true });
 
-export type ReportedFacts = Omit<MachineFacts, "clockSkewSeconds" | "mark">;
+export type ReportedFacts = Omit<MachineFacts, "clockSkewSeconds" | "mark" | "peers">;
 
 /**
  * Looks at all machines before anything is installed on them, and fails with every finding of every machine at once. Marks
@@ -38,7 +40,7 @@ export class Preflight extends pulumi.ComponentResource {
     super("datapath-lab:machines:Preflight", name, { machines: args.machines.map(({ name }) => name) }, opts);
     const { machines, datapath, strict, clean = false, floors } = args;
     const spec = pulumi
-      .output(machines.map((machine) => ({ name: machine.name, connection: machine.connection })))
+      .output(machines.map(({ name, address, connection }) => ({ name, address, connection })))
       .apply((connected) =>
         JSON.stringify({
           lab: `${pulumi.getProject()}/${pulumi.getStack()}`,

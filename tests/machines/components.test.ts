@@ -176,5 +176,11 @@ describe("The machines' components, under mocks", function () {
       ["a.example", 2222, "ops", "ssh-ed25519 AAAAa"],
     );
     assert.deepEqual([...seen.keys()].sort(), ["machines", "preflight", "preflight-check"]);
+    const asked = JSON.stringify(seen.get("preflight-check")?.inputs["stdin"]);
+    assert.match(
+      asked,
+      /name\W+a\W+address\W+10\.0\.0\.1\W/,
+      "the preflight asks for routes between the nodes' addresses",
+    );
   });
 });

@@ -109,6 +109,39 @@ describe("The preflight", () => {
     ]);
   });
 
+  it("wants all machines on one L2 network for direct routes, and only for them", () => {
+    const direct = labConfig.parse({ datapath: { mode: "native", routes: { kind: "direct" } } });
+    const behind = facts({}, ["peer\t10.0.0.2 eth0 ", "peer\t10.1.0.3 eth0 10.0.0.1"]);
+    assert.deepEqual(
+      judgeMachines([behind], direct, {}, lab).map(({ id, severity, message, wayOut }) => ({
+        id,
+        severity,
+        message,
+        wayOut,
+      })),
+      [
+        {
+          id: "machine-direct-route",
+          severity: "error",
+          message:
+            "node-1: it reaches 10.1.0.3 by way of 10.0.0.1: direct routes need all nodes on one L2 network, else pods are cut off.",
+          wayOut:
+            "Set datapath.routes to router or bgp, or datapath.mode to vxlan; or set nodeAddress to addresses of a subnet that all share.",
+        },
+      ],
+    );
+    const router = labConfig.parse({ datapath: { mode: "native", routes: { kind: "router" } } });
+    assert.deepEqual(messages(behind, {}, router), []);
+    assert.deepEqual(messages(behind), []);
+    assert.deepEqual(messages(facts({}, ["peer\t10.0.0.2 eth0 "]), {}, direct), []);
+  });
+
+  it("wants a route to every other machine, whatever the datapath", () => {
+    assert.deepEqual(messages(facts({}, ["peer\t10.0.0.2  "])), [
+      "node-1: its kernel has no route to 10.0.0.2, another machine of this lab.",
+    ]);
+  });
+
   it("says everything about all machines at once", () => {
     const other = { ...facts({ user: "1000", architecture: "riscv64" }), name: "node-2" };
     assert.deepEqual(messages([facts({ user: "1000" }), other]), [

@@ -3,6 +3,7 @@
 //   main.ts          looks, and marks machines that passed as this lab's
 //   main.ts release  takes the marks away
 import { readFileSync } from "node:fs";
+import { isIPv4 } from "node:net";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { labConfig } from "../../datapath/config/index.ts";
@@ -24,9 +25,11 @@ else process.exitCode = await check(spec);
 
 async function check({ lab, machines, datapath, strict, clean, floors }: PreflightSpec): Promise<number> {
   const answers = await Promise.all(
-    machines.map(async ({ name, connection }): Promise<MachineFacts | Finding> => {
+    machines.map(async ({ name, address, connection }): Promise<MachineFacts | Finding> => {
       try {
-        const { stdout, sentAt, answeredAt } = await runOverSsh(connection, asRoot, factsScript);
+        const peers = machines.map((machine) => machine.address).filter((other) => other !== address && isIPv4(other));
+        const asked = `LAB_PEERS='${peers.join(" ")}'\n${factsScript}`;
+        const { stdout, sentAt, answeredAt } = await runOverSsh(connection, asRoot, asked);
         const facts = parseFacts(name, stdout, clockSkew(stdout, sentAt, answeredAt));
         const offloads = Object.values(facts.nic?.offloads ?? {}).filter((isOn) => isOn).length;
         process.stderr.write(
@@ -60,7 +63,9 @@ async function check({ lab, machines, datapath, strict, clean, floors }: Preflig
     return 1;
   }
   await runOnAll(spec, markScript);
-  process.stdout.write(JSON.stringify(facts.map((one) => ({ ...one, clockSkewSeconds: undefined, mark: undefined }))));
+  process.stdout.write(
+    JSON.stringify(facts.map((one) => ({ ...one, clockSkewSeconds: undefined, mark: undefined, peers: undefined }))),
+  );
   return 0;
 }
 

@@ -20,7 +20,14 @@ export type SshConnection = z.infer<typeof connection>;
 export const preflightSpec = z.object({
   /** Project and stack: what machines are marked with. */
   lab: z.string().regex(/^[A-Za-z0-9_.-]+\/[A-Za-z0-9_.-]+$/),
-  machines: z.array(z.object({ name: z.string(), connection })),
+  machines: z.array(
+    z.object({
+      name: z.string(),
+      /** By which the machines reach each other; an IPv4 address, or a name, which is not looked at. */
+      address: z.string(),
+      connection,
+    }),
+  ),
   datapath: z.unknown(),
   strict: z.boolean(),
   /** Whether leftovers of another K3s or CNI are going to be removed. */
