@@ -187,7 +187,11 @@ export const run = z.strictObject({
     cpuCount: z.int(),
     offloads: z
       .record(z.string(), z.record(z.string(), z.string()))
-      .meta({ description: "ethtool -k of eth0, by node." }),
+      .meta({ description: "ethtool -k of the NIC towards the other nodes, by node." }),
+    nicDrivers: z
+      .record(z.string(), z.string())
+      .optional()
+      .meta({ description: "Driver of the same NIC, by node, where it is known." }),
     settings: z.strictObject({
       samples: z.int(),
       durationSeconds: z.number(),

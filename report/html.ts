@@ -617,6 +617,10 @@ function conditionSection(runs: readonly [Run, ...Run[]]): Markup | undefined {
           ? ""
           : `; UDP at ${gigabits(settings.udpRateBitsPerSecond)} Gbit/s`),
     ],
+    ...Object.entries(conditions.nicDrivers ?? {}).map(([node, driver]): readonly [string, string] => [
+      `NIC driver, ${node}`,
+      driver,
+    ]),
     ...Object.entries(conditions.offloads).map(([node, offloads]): readonly [string, string] => [
       `Offloads, ${node}`,
       Object.entries(offloads)

@@ -43,3 +43,9 @@ export async function offloads(host: Host, device = "eth0"): Promise<Record<stri
     ),
   );
 }
+
+/** The driver of a node's NIC, as `ethtool -i` names it; nothing where ethtool is not there or the driver does not say. */
+export async function nicDriver(host: Host, device = "eth0"): Promise<string | undefined> {
+  const result = await host.run(["ethtool", "-i", device], { timeoutSeconds: 10 }).catch(() => undefined);
+  return /^driver: (\S+)$/m.exec(result?.stdout.toString() ?? "")?.[1];
+}

@@ -22,7 +22,7 @@ import {
   withServers,
 } from "./measure.ts";
 import type { VerificationSpec } from "./spec.ts";
-import { offloads, toolVersions } from "./conditions.ts";
+import { nicDriver, offloads, toolVersions } from "./conditions.ts";
 
 /** Where progress goes: one line a step, without a line end. */
 export type Progress = (line: string) => void;
@@ -178,6 +178,7 @@ export async function verify(
       }
     }
 
+    const nicDrivers = await driversOf([first, second], hosts);
     return {
       schemaVersion: runSchemaVersion,
       id: `${spec.lab.stack}-${started.toISOString().replaceAll(/[:.]/g, "-")}`,
@@ -200,6 +201,7 @@ export async function verify(
             ]),
           ),
         ),
+        ...(Object.keys(nicDrivers).length === 0 ? {} : { nicDrivers }),
         settings: {
           samples: settings.samples,
           durationSeconds: settings.durationSeconds,
@@ -233,4 +235,15 @@ function describeResult(result: Sample["result"]): string {
 
 function asError(reason: unknown): Error {
   return reason instanceof Error ? reason : new Error(String(reason));
+}
+
+/** Drivers of the nodes' NICs, by node; nodes whose driver is not known are left out. */
+async function driversOf(nodes: readonly VerifiedNode[], hosts: Hosts): Promise<Record<string, string>> {
+  const found = await Promise.all(
+    nodes.map(async ({ name, device }): Promise<[string, string][]> => {
+      const driver = await nicDriver(hosts.node(name), device);
+      return driver === undefined ? [] : [[name, driver]];
+    }),
+  );
+  return Object.fromEntries(found.flat());
 }
