@@ -113,11 +113,12 @@ export const suites: readonly Suite[] = [
   {
     name: "cluster",
     about:
-      "a real Kubernetes 1.26 in network namespaces, its provider, and Cilium's release with a stand-in for the agent",
+      "a real Kubernetes 1.26 in network namespaces, its provider, and Cilium, by a stand-in for its agent, released and verified",
     prepare: cluster,
     together: true,
     steps: [
       { mocha: ["tests/cluster/cilium.test.ts"] },
+      { mocha: ["tests/cluster/verify.test.ts"] },
       { mocha: ["tests/cluster/harness.test.ts", "tests/cluster/kubernetes-provider.test.ts"] },
     ],
   },
