@@ -57,7 +57,7 @@ const downloadLimitMilliseconds = 10 * 60 * 1000;
 
 const installScriptUrl = "https://get.pulumi.com/install.sh";
 const pluginNames = ["command", "kubernetes", "random"] as const;
-/** Lies beside a CLI that was built here, and says so to later runs. */
+/** Lies beside a CLI that was built here, and says from which sources. */
 const builtMarker = ".built-from-go-modules";
 
 const run = promisify(execFile);
@@ -203,7 +203,10 @@ function cliRoot(): string {
 function cliAt(root: string): Cli | undefined {
   const complete = ["pulumi", "pulumi-language-nodejs"].every((name) => isExecutable(path.join(root, "bin", name)));
   if (!complete) return undefined;
-  return { pulumiRoot: root, source: existsSync(path.join(root, builtMarker)) ? "built" : "npm" };
+  const marker = path.join(root, builtMarker);
+  if (!existsSync(marker)) return { pulumiRoot: root, source: "npm" };
+  // What another state of this project built is built anew.
+  return readFileSync(marker, "utf8") === builtFrom() ? { pulumiRoot: root, source: "built" } : undefined;
 }
 
 async function cachedCli(cache: string, log: (line: string) => void): Promise<Cli> {
@@ -278,6 +281,7 @@ async function buildCli(root: string, cache: string, log: (line: string) => void
   mkdirSync(path.dirname(root), { recursive: true });
   rmSync(draft, { recursive: true, force: true });
   cpSync(built, draft, { recursive: true, mode: constants.COPYFILE_FICLONE });
+  writeFileSync(path.join(draft, builtMarker), builtFrom());
   rmSync(root, { recursive: true, force: true });
   renameSync(draft, root);
 }
@@ -307,7 +311,10 @@ async function buildCliInto(folder: string, version: string, log: (line: string)
   const dynamicProvider = path.join(bin, "pulumi-resource-pulumi-nodejs");
   copyFileSync(require.resolve("@pulumi/pulumi/pulumi-resource-pulumi-nodejs"), dynamicProvider);
   chmodSync(dynamicProvider, 0o755);
-  writeFileSync(path.join(folder, builtMarker), `Built by Datapath Lab from the Go modules of Pulumi ${version}.\n`);
+}
+
+function builtFrom(): string {
+  return `Built by Datapath Lab from the Go modules of Pulumi ${versionOf("pulumi")}, by sources ${goSourcesHash()}.\n`;
 }
 
 function goSourcesHash(): string {

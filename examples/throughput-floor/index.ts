@@ -16,7 +16,7 @@ const lab = new DatapathLab(
 
 /** What pods get of the bare nodes' throughput, with one stream, in percent. */
 export const percent = pulumi.output(lab.verification).apply((run) => {
-  const ratio = run?.ratio["1"];
+  const ratio = run.ratio["1"];
   if (ratio === undefined) throw new pulumi.RunError("Nothing was measured.");
   const found = Math.round(ratio * 100);
   if (found < floorPercent) {
@@ -24,4 +24,4 @@ export const percent = pulumi.output(lab.verification).apply((run) => {
   }
   return found;
 });
-export const verdict = pulumi.output(lab.verification).apply((run) => run?.verdict);
+export const verdict = pulumi.output(lab.verification).apply((run) => run.verdict);

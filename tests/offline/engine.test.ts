@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { withLock } from "../../offline/lock.ts";
 import { bundleHash } from "../../offline/bundle.ts";
-import { ensureEngine, type Engine } from "../../offline/engine.ts";
+import { ensureEngine, findEngine, type Engine } from "../../offline/engine.ts";
 
 const require = createRequire(import.meta.url);
 const nobodyHoldsIt = (): never => assert.fail("nobody holds the lock");
@@ -79,6 +79,11 @@ describe("what the offline engine takes", function () {
     assert.equal(engine.environment["PULUMI_CREDENTIALS_PATH"], path.join(folder, "home"));
     assert.ok(pluginOf(engine, "command", commandVersion).includes("stand-ins"));
     assert.ok(!existsSync(path.join(folder, "home", "plugins")), "a stand-in got into the user's home");
+  });
+
+  it("does not take a CLI that another state of this project built", async () => {
+    writeFileSync(path.join(folder, "home", "versions", version, ".built-from-go-modules"), "Built by sources 0000.\n");
+    assert.equal((await findEngine()).cli, undefined);
   });
 
   it("prefers an official CLI on PATH, unless it is too old or lacks the language host", async () => {
