@@ -5,7 +5,8 @@ import { z } from "zod";
 import { datapath as datapathSchema } from "../datapath/config/datapath.ts";
 import { verification } from "../datapath/config/verification.ts";
 import { speaksBgp } from "../datapath/plan.ts";
-import { formatFindings, type Finding } from "../datapath/findings.ts";
+import type { LabConfig } from "../datapath/config/index.ts";
+import { ConfigError, formatFindings, type Finding } from "../datapath/findings.ts";
 import { kindsOfRound } from "../datapath/round.ts";
 import { paths } from "../datapath/run-words.ts";
 import { run as runSchema } from "../datapath/run.ts";
@@ -308,16 +309,16 @@ const compare: Command = async (call) => {
 
 const verify: Command = async (call) => {
   const { json, log, print, kubeconfig, context, datapath, file: configFile } = call;
-  if (datapath !== undefined) withDatapath({}, datapath);
-  const config = configFile === undefined ? {} : recordOf(await readConfigFile(configFile));
+  if (datapath !== undefined) await checkedForCluster(withDatapath({}, datapath));
+  const { verification, datapath: asked } = configFile === undefined ? {} : await clusterConfig(configFile, log);
   const { verify: verifyCluster } = await import("./verify.ts");
   const { run, file } = await verifyCluster({
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     ...(context === undefined ? {} : { context }),
-    ...(datapath === undefined ? { datapath: config["datapath"] } : { instead: datapath }),
-    verification: config["verification"],
+    ...(datapath !== undefined ? { instead: datapath } : asked === undefined ? {} : { datapath: asked }),
+    ...(verification === undefined ? {} : { verification }),
     project: projectName,
-    runsFolder: runsFolderOf(config),
+    runsFolder: runsFolderOf({ verification }),
     signal: call.signal,
     log,
   });
@@ -326,8 +327,33 @@ const verify: Command = async (call) => {
   return run.verdict === "confirmed" ? 0 : 1;
 };
 
-function recordOf(value: unknown): Config {
-  return z.record(z.string(), z.unknown()).parse(value);
+/**
+ * What a lab config says of a cluster that stands: how to measure it and, where the config says so, which datapath should hold.
+ * Throws a ConfigError with every error at once.
+ */
+async function clusterConfig(
+  file: string,
+  log: (line: string) => void,
+): Promise<Pick<LabConfig, "verification"> & Partial<Pick<LabConfig, "datapath">>> {
+  const written = await readConfigFile(file);
+  const { config, findings } = await checkedForCluster(written);
+  if (findings.length > 0) log(formatFindings(findings, projectName));
+  const saysDatapath = z.looseObject({ datapath: z.unknown().refine((section) => section !== undefined) });
+  return {
+    verification: config.verification,
+    ...(saysDatapath.safeParse(written).success ? { datapath: config.datapath } : {}),
+  };
+}
+
+/** Checks a config for a cluster that stands: the machines are its own, whatever the config has. Throws a ConfigError. */
+async function checkedForCluster(written: unknown): Promise<{ config: LabConfig; findings: readonly Finding[] }> {
+  const { checkLabConfig } = await import("../datapath/config/index.ts");
+  const sections = z.record(z.string(), z.unknown()).safeParse(written).data;
+  const { config, findings } = checkLabConfig(
+    sections === undefined ? written : { ...sections, machines: { kind: "none" } },
+  );
+  if (config === undefined) throw new ConfigError(findings, projectName);
+  return { config, findings };
 }
 
 /** The stack of a call as a lab that a comparison may switch. */

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { kubeconfigFile } from "../verification/kubeconfig.ts";
-import { verification as verificationConfig } from "../datapath/config/verification.ts";
+import type { Datapath } from "../datapath/config/datapath.ts";
+import { verification as verificationConfig, type Verification } from "../datapath/config/verification.ts";
 import type { Run } from "../datapath/run.ts";
 import { verifyCluster } from "../verification/cluster/verify-cluster.ts";
 import { keepRun } from "../verification/keep-run.ts";
@@ -10,12 +11,12 @@ export interface VerifyOptions {
   /** Path; where kubectl has its own when absent. */
   readonly kubeconfig?: string;
   readonly context?: string;
-  /** The section `datapath`; what the cluster's cilium-config asks for when absent. */
-  readonly datapath?: unknown;
+  /** What should hold; what the cluster's cilium-config asks for when absent. */
+  readonly datapath?: Datapath;
   /** In its place the mode that should hold, all else as cilium-config has it: `native`, `native:router`. */
   readonly instead?: string;
-  /** The section `verification`, for the settings of the measurement and the pods' images. */
-  readonly verification: unknown;
+  /** How much is measured, and the pods' images; the defaults when absent. */
+  readonly verification?: Verification;
   readonly project: string;
   readonly runsFolder: string;
   readonly signal: AbortSignal;
@@ -34,14 +35,14 @@ export async function verify(options: VerifyOptions): Promise<{ run: Run; file: 
     const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);
     throw new Error(`The kubeconfig ${path} can't be read (${reason}). Name it: --kubeconfig FILE`);
   });
-  const section = verificationConfig.parse(options.verification ?? {});
+  const section = options.verification ?? verificationConfig.parse({});
   const [mode = "", routes] = options.instead?.split(":") ?? [];
   const run = await verifyCluster(
     {
       lab: { project, stack: "verify" },
       kubeconfig,
       ...(context === undefined ? {} : { context }),
-      ...(isSection(options.datapath) ? { datapath: options.datapath } : {}),
+      ...(options.datapath === undefined ? {} : { datapath: options.datapath }),
       ...(options.instead === undefined ? {} : { instead: { mode, ...(routes === undefined ? {} : { routes }) } }),
       images: section.images,
       pods: "own",
@@ -51,8 +52,4 @@ export async function verify(options: VerifyOptions): Promise<{ run: Run; file: 
     { signal, progress: log },
   );
   return { run, file: await keepRun(run, runsFolder) };
-}
-
-function isSection(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
 }

@@ -1,4 +1,5 @@
 import { datapath as datapathSchema, type Datapath } from "./config/datapath.ts";
+import { readShape } from "./config/shape.ts";
 
 /** The agent's replacement of kube-proxy by parts, and the keys that switch them on (1.13.4 cilium-configmap.yaml:610). */
 const parts = {
@@ -28,11 +29,12 @@ export function datapathAskedOfCilium(data: Readonly<Record<string, string>>, in
       "cilium-config has routing-mode or tunnel-protocol, which are of Cilium 1.14 and later: 1.13 agents ignore them. Say what should hold with --datapath.",
     );
   }
-  const parsed = datapathSchema.safeParse(instead === undefined ? askedRaw(data) : changed(askedRaw(data), instead));
+  const asked = instead === undefined ? askedRaw(data) : changed(askedRaw(data), instead);
+  const parsed = datapathSchema.safeParse(asked);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
+  const wrong = readShape(datapathSchema, asked).findings.map(({ key, message }) => `  ${key}: ${message}`);
   throw new Error(
-    `cilium-config asks for no datapath of Cilium 1.13: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}. Say what should hold with --datapath.`,
+    `cilium-config asks for no datapath of Cilium 1.13:\n${wrong.join("\n")}\nSay what should hold with --datapath, or in the section datapath of a file: --file FILE`,
   );
 }
 

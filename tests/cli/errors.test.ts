@@ -531,14 +531,14 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
       cause: () => thrown(() => clientConfig({ kubeconfig: "" })),
       names: "kubeconfig",
       wrong: "it is empty",
-      wayOut: "Check the file that machines.kubeconfig or KUBECONFIG names.",
+      wayOut: "Check the file that --kubeconfig, machines.kubeconfig or KUBECONFIG names.",
     },
     {
       when: "the kubeconfig is some other text",
       cause: () => thrown(() => clientConfig({ kubeconfig: "hello" })),
       names: "kubeconfig",
       wrong: "names no context",
-      wayOut: "Check the file that machines.kubeconfig or KUBECONFIG names.",
+      wayOut: "Check the file that --kubeconfig, machines.kubeconfig or KUBECONFIG names.",
     },
     {
       when: "its context is mistyped",
@@ -550,6 +550,54 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
       names: "machines.context",
       wrong: 'has no context "prdo"',
       wayOut: "it has dev, prod",
+    },
+    {
+      when: "the kubeconfig of verify is not there",
+      cause: () => lab(["verify", "--kubeconfig", path.join(folder, "no-kubeconfig")]),
+      names: "no-kubeconfig",
+      wrong: "can't be read (ENOENT)",
+      wayOut: "--kubeconfig FILE",
+    },
+    {
+      when: "the API server of verify does not answer",
+      cause: async () => {
+        const cluster = { name: "c", cluster: { server: "https://127.0.0.1:1" } };
+        const context = { name: "dev", context: { cluster: "c", user: "u" } };
+        const users = [{ name: "u", user: { token: "t" } }];
+        const config = { clusters: [cluster], users, contexts: [context], "current-context": "dev" };
+        return lab(["verify", "--kubeconfig", await file("closed", JSON.stringify(config))]);
+      },
+      names: "https://127.0.0.1:1",
+      wrong: "does not answer: connect ECONNREFUSED",
+      wayOut: "name another context or kubeconfig",
+    },
+    {
+      when: "the file of verify has a setting of the wrong type",
+      cause: async () => lab(["verify", "--file", await file("type.json", '{"verification":{"samples":"many"}}')]),
+      names: "datapath-lab:verification.samples",
+      wrong: '"many" is not a number',
+      wayOut: "Write a number (Rounds:",
+    },
+    {
+      when: "the file of verify has a mistyped section",
+      cause: async () => lab(["verify", "--file", await file("section.json", '{"verifcation":{}}')]),
+      names: "datapath-lab:verifcation",
+      wrong: "There is no such key",
+      wayOut: "Did you mean verification?",
+    },
+    {
+      when: "the file of verify is no map",
+      cause: async () => lab(["verify", "--file", await file("list.json", "[1]")]),
+      names: "datapath-lab:",
+      wrong: "[1] is not a map of keys",
+      wayOut: "Write a map of keys.",
+    },
+    {
+      when: "the datapath of verify is mistyped",
+      cause: () => lab(["verify", "--datapath", "nativ"]),
+      names: "datapath.mode",
+      wrong: '"nativ" is not one of',
+      wayOut: "Did you mean native?",
     },
     {
       when: "an agent ends on its configuration",

@@ -66,7 +66,7 @@ describe("what a cluster's cilium-config asks for", () => {
     );
     assert.throws(
       () => datapathAskedOfCilium({ "kube-proxy-replacement": "probe" }),
-      /cilium-config asks for no datapath of Cilium 1\.13: kubeProxyReplacement.*--datapath/,
+      /cilium-config asks for no datapath of Cilium 1\.13:\n {2}kubeProxyReplacement.*"probe".*\n.*--datapath/,
     );
   });
 });

@@ -35,7 +35,10 @@ export async function verifyCluster(given: ClusterSpec, conduct: Conduct): Promi
   setMaxListeners(0, conduct.signal);
   const spec = clusterSpec.parse(given);
   const config = clientConfig(spec);
-  if (spec.pods === "standing") return verifyWith(config, spec, labNamespace, conduct);
+  // Nothing is made where the API server does not answer, or tells nothing to judge by.
+  await reachApi(config);
+  const asked = await read("cilium-config", () => datapathOf(config, spec));
+  if (spec.pods === "standing") return verifyWith(config, spec, asked, labNamespace, conduct);
 
   const namespace = `datapath-lab-verify-${randomBytes(3).toString("hex")}`;
   const { signal, progress } = conduct;
@@ -46,7 +49,7 @@ export async function verifyCluster(given: ClusterSpec, conduct: Conduct): Promi
     await createPods(config, spec.images, { namespace, owner: "datapath-lab-verify" }).catch((error: unknown) => {
       throw new Error(`the API server refuses the pods to verify with: ${describeApiError(error)}`);
     });
-    return await verifyWith(config, spec, namespace, conduct);
+    return await verifyWith(config, spec, asked, namespace, conduct);
   } catch (error) {
     failure = error;
     throw error;
@@ -62,11 +65,11 @@ export async function verifyCluster(given: ClusterSpec, conduct: Conduct): Promi
 async function verifyWith(
   config: KubeConfig,
   spec: ReturnType<typeof clusterSpec.parse>,
+  asked: Datapath,
   namespace: string,
   { signal, progress }: Conduct,
 ): Promise<Run> {
   const { settings } = spec;
-  const asked = await read("cilium-config", () => datapathOf(config, spec));
   const roles = rolesFor(settings);
   const pods = await readyPods(
     config,
@@ -118,6 +121,20 @@ async function verifyWith(
     { signal, progress, agents: () => askAgents(config, { datapath: asked, nodes, features }, signal) },
   );
   return spec.modeChange === undefined ? run : { ...run, modeChange: spec.modeChange };
+}
+
+/** Rejects where the API server does not answer, or does not know who asks. */
+async function reachApi(config: KubeConfig): Promise<void> {
+  await config
+    .makeApiClient(VersionApi)
+    .getCode()
+    .catch((error: unknown) => {
+      const why = describeApiError(error).replace(/^request to \S+ failed, reason: /, "");
+      throw new Error(
+        `The API server ${config.getCurrentCluster()?.server ?? ""} does not answer: ${why}.\n` +
+          `It is the one of context ${config.getCurrentContext()}. Check that it is reached from here, or name another context or kubeconfig.`,
+      );
+    });
 }
 
 /** Rejects with what was being read: a client's own error tells a status and headers. */
