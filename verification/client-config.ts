@@ -19,11 +19,15 @@ export function clientConfig({ kubeconfig, context }: ClusterAddress): KubeConfi
   } catch (error) {
     // A YAML parser's message ends in the lines around the place.
     const [reason = ""] = kubeconfig.trim() === "" ? ["it is empty"] : String(error).split("\n");
-    throw new Error(`The kubeconfig is none: ${reason}.\nCheck the file that --kubeconfig, machines.kubeconfig or KUBECONFIG names.`);
+    throw new Error(
+      `The kubeconfig is none: ${reason}.\nCheck the file that --kubeconfig, machines.kubeconfig or KUBECONFIG names.`,
+    );
   }
   const known = config.getContexts().map(({ name }) => name);
   if (known.length === 0) {
-    throw new Error("The kubeconfig names no context.\nCheck the file that --kubeconfig, machines.kubeconfig or KUBECONFIG names.");
+    throw new Error(
+      "The kubeconfig names no context.\nCheck the file that --kubeconfig, machines.kubeconfig or KUBECONFIG names.",
+    );
   }
   const chosen = context ?? config.getCurrentContext();
   if (!known.includes(chosen)) {
