@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { nearest } from "../datapath/config/nearest.ts";
-import { commands, type Call } from "./commands.ts";
+import type { Call } from "./call.ts";
+import { commands } from "./commands/index.ts";
 
 const usage = `npm run lab -- [COMMAND] [OPTIONS]
 
@@ -8,6 +9,7 @@ const usage = `npm run lab -- [COMMAND] [OPTIONS]
   preview    show what up would change
   destroy    remove everything that up made
   outputs    print what the lab knows of itself
+  kubeconfig print the kubeconfig of the cluster that the lab made, which is a secret: kubeconfig --stack dev > FILE
   explain    print what a datapath asks for: features, Helm values, plan
   doctor     check everything that up will need, with the way out of what is missing
   compare    measure datapaths in turn, or compare kept runs: compare A.json B.json
@@ -45,6 +47,7 @@ const takes: Readonly<Record<Name, { readonly options: readonly Option[]; readon
   preview: { options: ["datapath"] },
   destroy: { options: [] },
   outputs: { options: [] },
+  kubeconfig: { options: [] },
   explain: { options: ["datapath", "file"] },
   doctor: { options: ["datapath"] },
   compare: { options: ["datapaths", "rounds"], files: true },

@@ -194,6 +194,13 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
       wayOut: "Did you mean native?",
     },
     {
+      when: "the kubeconfig of a lab without a cluster is asked for",
+      cause: () => lab(["kubeconfig"]),
+      names: "Stack local",
+      wrong: "its lab makes no cluster",
+      wayOut: "kubeconfig --stack dev",
+    },
+    {
       when: "one datapath is to be compared with itself",
       cause: () => lab(["compare", "--datapaths", "vxlan,vxlan"]),
       names: "--datapaths",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
-import { commands } from "../../cli/commands.ts";
+import { commands } from "../../cli/commands/index.ts";
 import { suites } from "../suites.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");

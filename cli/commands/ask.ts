@@ -1,0 +1,28 @@
+// What is asked without changing anything: of a config, of this machine.
+import { formatFindings } from "../../datapath/findings.ts";
+import { configOf, type Command } from "../call.ts";
+import { readConfigFile } from "../config-file.ts";
+import { diagnose } from "../doctor/diagnosis.ts";
+import { describeNeeds } from "../doctor/index.ts";
+import { projectName } from "../workspace.ts";
+
+export const explain: Command = async (call) => {
+  const config = call.file === undefined ? await configOf(call) : await readConfigFile(call.file);
+  // What only some commands need is loaded by them: the others start sooner.
+  const { explain: explanation } = await import("../explain.ts");
+  const { text, exitCode } = explanation({ config, json: call.json, project: projectName });
+  call.print(text);
+  return exitCode;
+};
+
+export const doctor: Command = async (call) => {
+  const { findings, checks } = await diagnose(await configOf(call), "all");
+  const failed = [...findings.map(({ severity }) => severity), ...checks.map(({ state }) => state)].includes("error");
+  if (call.json) {
+    call.print(`${JSON.stringify({ findings, checks }, undefined, 2)}\n`);
+  } else {
+    if (findings.length > 0) call.print(`${formatFindings(findings, projectName)}\n`);
+    call.print(describeNeeds(checks));
+  }
+  return failed ? 1 : 0;
+};

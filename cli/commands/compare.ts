@@ -1,0 +1,76 @@
+// Runs beside each other.
+import { CommandError } from "@pulumi/pulumi/automation/index.js";
+import path from "node:path";
+import { z } from "zod";
+import { run as runSchema } from "../../datapath/run.ts";
+import { terminal, withDatapath, type Call, type Command, type Config } from "../call.ts";
+import { takeTurns, type SwitchedLab } from "../compare.ts";
+import { open, watch } from "../operation.ts";
+import { labFolder, openStack, readStackConfig, runsFolderOf } from "../workspace.ts";
+
+export const compare: Command = async (call) => {
+  if (call.operands.length > 0) {
+    if (call.operands.length < 2) throw new Error("A comparison needs two run files: compare A.json B.json");
+    await writeReport(call, call.operands);
+    return 0;
+  }
+  const datapaths = (call.datapaths ?? "vxlan,native").split(",");
+  if (new Set(datapaths).size < 2) throw new Error("A comparison needs two datapaths: --datapaths vxlan,native");
+  const { rounds, signal, log } = call;
+  // Ctrl-C ends what compiles modules as well: what is needed after it has to be there before.
+  await import("../report.ts");
+  const committed = await readStackConfig(call.stack);
+  const taken = await takeTurns(await switchedLab(call, committed), { datapaths, rounds, signal, log });
+  const runs = taken.flatMap((turn) => ("run" in turn ? [turn.run] : []));
+  if (runs.length > 0)
+    await writeReport(
+      call,
+      runs.map(({ id }) => path.join(runsFolderOf(committed), `${id}.json`)),
+    );
+  const failed = taken.filter((turn) => "failure" in turn);
+  for (const { datapath, round } of failed) log(`No run of ${datapath} in round ${round}: its up failed, see above.`);
+  return failed.length > 0 || signal.aborted || runs.length === 0 ? 1 : 0;
+};
+
+export const report: Command = async (call) => {
+  await writeReport(call, call.operands);
+  return 0;
+};
+
+async function writeReport(call: Call, files: readonly string[]): Promise<void> {
+  const { report: write } = await import("../report.ts");
+  const { log, print, json } = call;
+  const runsFolder = runsFolderOf(await readStackConfig(call.stack));
+  await write({ files, runsFolder, outputFolder: labFolder, ...terminal(), json, print, log });
+}
+
+/** The stack of a call as a lab that a comparison may switch. */
+async function switchedLab(call: Call, committed: Config): Promise<SwitchedLab> {
+  const before = await open(call, committed);
+  const stood = Object.keys(await before.stack.outputs()).length > 0;
+  // Standard output is for what the comparison says.
+  const quiet = { ...call, json: true };
+  const section = z.looseObject({}).safeParse(committed["verification"]);
+  return {
+    measure: async (datapath, occasion) => {
+      const config = {
+        ...withDatapath(committed, datapath),
+        verification: { ...section.data, occasion },
+      };
+      const { stack, configFile } = await openStack(call.stack, config, call.log);
+      try {
+        const { outputs } = await watch(quiet, config, configFile, (options) => stack.up(options));
+        return runSchema.parse(outputs["verification"]?.value);
+      } catch (error) {
+        if (error instanceof CommandError) throw new Error("up failed");
+        throw error;
+      }
+    },
+    restore: async () => {
+      const { usedConfig } = before;
+      const { stack, configFile } = await openStack(call.stack, usedConfig, call.log);
+      if (stood) await watch(quiet, usedConfig, configFile, (options) => stack.up(options));
+      else await watch(quiet, {}, configFile, (options) => stack.destroy(options));
+    },
+  };
+}
