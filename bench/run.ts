@@ -12,7 +12,8 @@ import type { EmbeddedNode } from "../components/embedded-lab.ts";
 import { compareRuns, inPercent } from "../datapath/comparison.ts";
 import { run as runSchema, type Run } from "../datapath/run.ts";
 import { factorBetween } from "../datapath/statistics.ts";
-import { embeddedLabTools, ensureTools } from "../cli/tools.ts";
+import { embeddedLabTools } from "../cli/tools.ts";
+import { ensurePackages } from "../offline/packages.ts";
 import { openStack, root, type OpenStack } from "../cli/workspace.ts";
 import { ensureEngine } from "../offline/engine.ts";
 
@@ -341,7 +342,7 @@ const comparisons: readonly Comparison[] = [
 ];
 
 const chosen = process.argv.slice(2);
-await ensureTools(embeddedLabTools, log);
+await ensurePackages(embeddedLabTools, log);
 for (const { name, about, run } of comparisons.filter((entry) => chosen.length === 0 || chosen.includes(entry.name))) {
   console.log(`\n${name}: ${about}`);
   await run();

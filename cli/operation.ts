@@ -5,9 +5,10 @@ import { verification } from "../datapath/config/verification.ts";
 import { speaksBgp } from "../datapath/plan.ts";
 import { kindsOfRound } from "../datapath/round.ts";
 import { paths } from "../datapath/run-words.ts";
+import { ensurePackages } from "../offline/packages.ts";
 import { terminal, type Call, type Config } from "./call.ts";
 import { LiveView, type PlannedWork } from "./progress.ts";
-import { bgpTools, embeddedLabTools, ensureTools } from "./tools.ts";
+import { bgpTools, embeddedLabTools } from "./tools.ts";
 import { openStack, type OpenStack } from "./workspace.ts";
 
 /** Opens the stack of a call, with the tools that its machines need. */
@@ -15,7 +16,7 @@ export async function open(call: Call, config: Config): Promise<OpenStack> {
   const machines = z.looseObject({ kind: z.string() }).safeParse(config["machines"]);
   if (!machines.success || machines.data.kind === "namespaces") {
     const { data: datapath } = datapathSchema.safeParse(config["datapath"]);
-    await ensureTools(
+    await ensurePackages(
       [...embeddedLabTools, ...(datapath !== undefined && speaksBgp(datapath) ? bgpTools : [])],
       call.log,
     );

@@ -86,8 +86,8 @@ export const rooms: readonly Room[] = [
   },
   {
     folder: "offline",
-    about: "CLI and providers where the official ones can't be downloaded.",
-    mayImport: ["cli/tools.ts"],
+    about: "What this machine lacks: CLI and providers that can't be downloaded, Debian packages.",
+    mayImport: [],
     never: "anything of this lab",
   },
   {

@@ -15,7 +15,7 @@ export function bundleHash(): string {
       .sort()
       .map((name) => path.join(folder, name)),
   );
-  const others = ["bundle.ts", "go.ts", "lock.ts", "../cli/tools.ts", "../package-lock.json"].map((name) =>
+  const others = ["bundle.ts", "go.ts", "lock.ts", "packages.ts", "../package-lock.json"].map((name) =>
     path.join(import.meta.dirname, name),
   );
   for (const file of [...files, ...others]) {

@@ -4,7 +4,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import semver from "semver";
 import * as z from "zod";
-import { ensurePackages } from "../cli/tools.ts";
+import { ensurePackages } from "./packages.ts";
 
 /** A Go, and what its environment must hold. */
 export interface Go {

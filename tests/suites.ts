@@ -1,4 +1,5 @@
-import { bgpTools, embeddedLabTools, ensurePackages, ensureTools } from "../cli/tools.ts";
+import { bgpTools, embeddedLabTools } from "../cli/tools.ts";
+import { ensurePackages } from "../offline/packages.ts";
 import { ensureHelm } from "../offline/kubernetes/helm.ts";
 import { ensureEngine } from "../offline/engine.ts";
 
@@ -105,7 +106,7 @@ export const suites: readonly Suite[] = [
     about: "the embedded lab for real, in network namespaces",
     prepare: async (log) => {
       requireRoot();
-      await ensureTools([...embeddedLabTools, ...bgpTools], log);
+      await ensurePackages([...embeddedLabTools, ...bgpTools], log);
       await engine(log);
     },
     steps: [{ mocha: ["tests/lab"] }],

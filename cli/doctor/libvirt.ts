@@ -8,7 +8,7 @@ import { expandHome } from "../../components/local-file.ts";
 import { containsAddress } from "../../datapath/cidr.ts";
 import type { LibvirtMachines } from "../../datapath/config/libvirt.ts";
 import { cacheFolder } from "../../offline/engine.ts";
-import { missingPrograms } from "../tools.ts";
+import { missingTools } from "../../offline/packages.ts";
 import { missing, ok, warning, type Depth, type NeedCheck } from "./check.ts";
 import { urlCheck } from "./reach.ts";
 
@@ -44,7 +44,7 @@ function toolsCheck(): NeedCheck {
     { tool: "genisoimage", package: "genisoimage" },
     { tool: "curl", package: "curl" },
   ];
-  const { tools, command } = missingPrograms(wanted);
+  const { tools, command } = missingTools(wanted);
   return tools.length === 0
     ? ok("tools", wanted.map(({ tool }) => tool).join(", "))
     : missing("tools", `missing: ${tools.join(", ")}`, `sudo ${command}`);

@@ -2,7 +2,8 @@ import { execFileSync } from "node:child_process";
 import { missingLinkKind } from "../../components/machines/namespace-host.ts";
 import type { Datapath } from "../../datapath/config/datapath.ts";
 import { speaksBgp, tunnelProtocol } from "../../datapath/plan.ts";
-import { bgpTools, embeddedLabTools, missingTools } from "../tools.ts";
+import { missingTools } from "../../offline/packages.ts";
+import { bgpTools, embeddedLabTools } from "../tools.ts";
 import { missing, ok, warning, type NeedCheck } from "./check.ts";
 
 /** What network namespaces on this machine need: root, tools, and links of the datapath's kind in the kernel. */
@@ -31,7 +32,7 @@ function rootCheck(): NeedCheck {
 function toolsCheck(datapath: Datapath): NeedCheck {
   const needed = [...embeddedLabTools, ...(speaksBgp(datapath) ? bgpTools : [])];
   const { tools, command, canInstall } = missingTools(needed);
-  if (tools.length === 0) return ok("tools", needed.join(", "));
+  if (tools.length === 0) return ok("tools", needed.map(({ tool }) => tool).join(", "));
   const found = `missing: ${tools.join(", ")}`;
   return canInstall
     ? warning("tools", found, `The first up installs them: ${command}`)

@@ -9,7 +9,7 @@ import path from "node:path";
 import { text } from "node:stream/consumers";
 import { describeNeeds, needsOf } from "../../cli/doctor/index.ts";
 import { labProgram } from "../../cli/program.ts";
-import { ensureTools, ensurePackages } from "../../cli/tools.ts";
+import { ensurePackages } from "../../offline/packages.ts";
 import { root } from "../../cli/workspace.ts";
 import { checksumOf } from "../../components/local-file.ts";
 import { ownPrivateKey } from "../../components/machines/private-key.ts";
@@ -674,6 +674,6 @@ describe("What a person can do wrong", function () {
   }
 
   it("is nothing where all tools are there", async () => {
-    await ensureTools([], () => assert.fail("nothing has to be installed"));
+    await ensurePackages([], () => assert.fail("nothing has to be installed"));
   });
 });

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import puppeteer, { type Browser } from "puppeteer-core";
-import { ensurePackages } from "../../cli/tools.ts";
+import { ensurePackages } from "../../offline/packages.ts";
 import { compareAll } from "../../datapath/comparison.ts";
 import { reportHtml } from "../../report/html.ts";
 import { contradictedRun, madeRun, withFailedSample } from "../made-runs.ts";

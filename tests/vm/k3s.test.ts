@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
-import { ensurePackages } from "../../cli/tools.ts";
+import { ensurePackages } from "../../offline/packages.ts";
 import {
   imageTools,
   libvirtTools,

@@ -4,7 +4,7 @@ import path from "node:path";
 import { execFileSync } from "node:child_process";
 import { parse } from "yaml";
 import { z } from "zod";
-import { ensurePackages } from "../../cli/tools.ts";
+import { ensurePackages } from "../../offline/packages.ts";
 import { libvirtMachines } from "../../datapath/config/libvirt.ts";
 import { networkConfig, userData } from "../../datapath/libvirt/cloud-init.ts";
 import { libvirtLab } from "../../datapath/libvirt/lab.ts";

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { CoreV1Api, KubeConfig, PatchStrategy, setHeaderOptions, type V1Node } from "@kubernetes/client-node";
 import { stringify } from "yaml";
 import * as z from "zod";
-import { ensurePackages } from "../../../cli/tools.ts";
+import { ensurePackages } from "../../../offline/packages.ts";
 import { testImage, testImageArchive } from "./image.ts";
 import { kubernetesPrograms } from "./programs.ts";
 
