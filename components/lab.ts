@@ -12,6 +12,7 @@ import { K3s } from "./k3s.ts";
 import { Hosts } from "./machines/hosts.ts";
 import { Libvirt } from "./machines/libvirt.ts";
 import type { Machine } from "./machines/machine.ts";
+import { refusal } from "./stack-config.ts";
 
 /** A lab's config, and what of it is secret. */
 export interface DatapathLabArgs extends LabConfig {
@@ -25,7 +26,25 @@ export interface MachineOutput {
   readonly address: string;
 }
 
-/** A lab: machines, the datapath between them, and the proof of it. */
+const labOf = new WeakMap<pulumi.Resource, string>();
+
+/** A lab's namespaces, networks and machines are named by project and stack. Throws where the stack has another lab. */
+function claimStack(name: string): void {
+  const stack = pulumi.runtime.getStackResource();
+  // Without an engine there is none.
+  if (stack === undefined) return;
+  const other = labOf.get(stack);
+  if (other !== undefined) {
+    throw refusal(
+      new Error(
+        `This stack has the lab ${other} already, and can have no lab ${name}.\nGive each lab a stack of its own.`,
+      ),
+    );
+  }
+  labOf.set(stack, name);
+}
+
+/** A lab: machines, the datapath between them, and the proof of it. One a stack. */
 export class DatapathLab extends pulumi.ComponentResource {
   /** What was asked for, all defaults filled in. */
   public readonly datapath: LabConfig["datapath"];
@@ -39,6 +58,7 @@ export class DatapathLab extends pulumi.ComponentResource {
   public readonly kubeconfig: pulumi.Output<string> | undefined;
 
   constructor(name: string, args: DatapathLabArgs, opts?: pulumi.ComponentResourceOptions) {
+    claimStack(name);
     const { kubeconfig, ...config } = args;
     super("datapath-lab:index:DatapathLab", name, { machines: config.machines, datapath: config.datapath }, opts);
     const { machines, datapath, strict } = config;

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { DatapathLab, labArgs } from "../../components/index.ts";
 import { TestLab } from "../lab/support.ts";
+import { InlineStack } from "./inlineStack.ts";
 
 /** What a preview says of a config that can't be used. */
 async function refusal(lab: TestLab, config: Readonly<Record<string, unknown>>): Promise<string> {
@@ -77,5 +79,28 @@ describe("a lab on machines, through the real engine", function () {
     }
     assert.match(stdout, /tunnel\s*: "disabled"/);
     assert.deepEqual(Object.keys(changeSummary), ["create"]);
+  });
+});
+
+describe("a program with two labs", function () {
+  this.timeout(120_000);
+  let stack: InlineStack;
+  before(async () => {
+    stack = await InlineStack.create();
+  });
+  after(() => {
+    stack.remove();
+  });
+
+  it("is told that each lab wants a stack of its own", async () => {
+    const args = { machines: { kind: "namespaces" } } as const;
+    const twoLabs = (): Promise<void> => {
+      for (const name of ["one", "other"]) new DatapathLab(name, labArgs(args));
+      return Promise.resolve();
+    };
+    await assert.rejects(
+      () => stack.preview(twoLabs),
+      /This stack has the lab one already, and can have no lab other\.\n\s*Give each lab a stack of its own\./,
+    );
   });
 });
