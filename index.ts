@@ -2,11 +2,10 @@ import * as pulumi from "@pulumi/pulumi";
 import { DatapathLab } from "./components/lab.ts";
 import { labOfStack } from "./components/stack-config.ts";
 
-const lab = new DatapathLab(pulumi.getStack(), labOfStack(pulumi.getProject()));
+const { datapath, nodes, plan, verification, access, kubeconfig } = new DatapathLab(
+  pulumi.getStack(),
+  labOfStack(pulumi.getProject()),
+);
 
-export const datapath = lab.datapath;
-export const nodes = lab.nodes;
-export const plan = lab.plan;
-export const verification = lab.verification;
-export const access = lab.access;
-export const kubeconfig = lab.kubeconfig;
+// An object, since an output that some stacks don't have would be warned of.
+export default { datapath, nodes, plan, verification, access, ...(kubeconfig === undefined ? {} : { kubeconfig }) };
