@@ -5,7 +5,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { format, resolveConfig } from "prettier";
 import { parseDocument } from "yaml";
-import { configurationPage } from "../datapath/configuration-page.ts";
+import { configurationPage, configurationTable } from "../datapath/configuration-page.ts";
 import { datapathsPage } from "../datapath/documentation.ts";
 import { runJsonSchema } from "../datapath/run-schema.ts";
 import { projectConfig, stackConfigSchema } from "../datapath/schema.ts";
@@ -33,6 +33,10 @@ function between(present: string, name: string, content: string): string {
 }
 
 const generated: readonly Generated[] = [
+  {
+    file: "README.md",
+    content: (present) => between(present, "configuration", configurationTable("docs/configuration.md")),
+  },
   {
     file: "docs/architecture.md",
     content: (present) =>

@@ -37,6 +37,17 @@ function sectionOf(project: string, name: string, description: string): string[]
     : [...title, `One value: \`pulumi config set ${project}:${name} true\`.`];
 }
 
+/** A table of the sections with the names of their keys, all kinds and modes together, for the README. */
+export function configurationTable(page: string): string {
+  const rows = topLevelKeys().map(({ key, description }) => {
+    const variants = sectionVariants(key);
+    const keys = variants.length > 0 ? variants.flatMap((variant) => variant.keys) : configKeys(key);
+    const names = new Set(keys.map((entry) => entry.key.slice(key.length + 1)).filter((name) => !/[.[]/.test(name)));
+    return `| [${key}](${page}#${key}) | ${cell(description)} | ${[...names].map(code).join(", ")} |`;
+  });
+  return ["| section | what it is | keys |", "| --- | --- | --- |", ...rows].join("\n");
+}
+
 /** `docs/configuration.md`: every key of every section, from the schema that the program reads config with. */
 export function configurationPage(project: string): string {
   return `${[
