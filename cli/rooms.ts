@@ -131,7 +131,7 @@ export interface Reference {
 }
 
 /** The room that a file of the project stands in; undefined outside of all. */
-export function roomOf(file: string): Room | undefined {
+function roomOf(file: string): Room | undefined {
   return rooms.find(({ folder }) => file === folder || file.startsWith(`${folder}/`));
 }
 

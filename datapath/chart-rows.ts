@@ -21,7 +21,7 @@ type Integration = NonNullable<Router["integration"]>;
 type Cloud<Name extends Integration["cloud"]> = Extract<Integration, { cloud: Name }>;
 
 /** The cloud that carries the routes; nothing where none does. */
-export function integrationOf(datapath: Datapath): Integration | undefined {
+function integrationOf(datapath: Datapath): Integration | undefined {
   return datapath.mode === "native" && datapath.routes.kind === "router" ? datapath.routes.integration : undefined;
 }
 
@@ -42,7 +42,7 @@ function partial({ kubeProxyReplacement }: Datapath): Partial | undefined {
 }
 
 /** Whether Cilium's operator cuts pod CIDRs out of the pool in the config. */
-export function hasOperatorPool({ ipam }: Datapath): boolean {
+function hasOperatorPool({ ipam }: Datapath): boolean {
   return ipam.mode === "cluster-pool" || ipam.mode === "cluster-pool-v2beta";
 }
 

@@ -42,7 +42,7 @@ function openObjectAround(written: string): string | undefined {
 }
 
 /** What the typed part of a config says at a path of the chart; nothing where the chart's default is to stay. */
-export function typedValue(row: ChartRow, datapath: Datapath): ChartValue | undefined {
+function typedValue(row: ChartRow, datapath: Datapath): ChartValue | undefined {
   const value = row.value(datapath);
   if (value === undefined || row.states === true) return value;
   return sameValue(value, chartKeys.get(row.path)?.default) ? undefined : value;

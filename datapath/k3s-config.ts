@@ -32,10 +32,10 @@ export interface K3sConfigInput {
 export const k3sApiPort = 6443;
 
 /** Where the token's file lies on every node. */
-export const k3sTokenFile = "/etc/rancher/k3s/token";
+const k3sTokenFile = "/etc/rancher/k3s/token";
 
 /** Kept from a node until Cilium's agent, which takes it away, runs there (1.13.4 Documentation, Taint Effects). */
-export const agentNotReadyTaint = "node.cilium.io/agent-not-ready=true:NoExecute";
+const agentNotReadyTaint = "node.cilium.io/agent-not-ready=true:NoExecute";
 
 /** Prefix length of a node's pod CIDR where the controller manager is told nothing (kube-controller-manager 1.26). */
 const defaultNodeMaskSize = 24;

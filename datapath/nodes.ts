@@ -34,7 +34,7 @@ export const nodeSubnetLength = 30;
 export const longestLinkName = 15;
 
 /** Whether the nodes of a datapath stand on subnets of their own, with a router that forwards between their pods. */
-export function isRouted(datapath: Datapath): boolean {
+function isRouted(datapath: Datapath): boolean {
   if (datapath.mode !== "native") return false;
   const { routes } = datapath;
   return routes.kind === "router" || (routes.kind === "bgp" && routes.speaker === "cilium");

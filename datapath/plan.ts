@@ -45,7 +45,7 @@ export interface BgpPeerPlan {
 }
 
 /** The router between the nodes of the embedded lab, as BGP's sessions name it. */
-export const routerName = "router";
+const routerName = "router";
 
 export type LinkPlan =
   { readonly state: "absent" } | { readonly state: "up"; readonly kind: TunnelProtocol; readonly port: number };
@@ -94,14 +94,14 @@ export const tunnelOverheadBytes = 50;
 const encryptionOverheadBytes = { wireguard: 80, ipsec: 77 };
 
 /** The name of Cilium's tunnel device (1.13.4 bpf/init.sh). */
-export function tunnelLink(protocol: TunnelProtocol): string {
+function tunnelLink(protocol: TunnelProtocol): string {
   return `cilium_${protocol}`;
 }
 
 const tunnelProtocols: readonly TunnelProtocol[] = ["vxlan", "geneve"];
 
 /** Default UDP ports (1.13.4 pkg/option/config.go). */
-export const defaultTunnelPort: Readonly<Record<TunnelProtocol, number>> = { vxlan: 8472, geneve: 6081 };
+const defaultTunnelPort: Readonly<Record<TunnelProtocol, number>> = { vxlan: 8472, geneve: 6081 };
 
 /**
  * The plan of every node.
@@ -286,7 +286,7 @@ export function describeLinkPlan(link: LinkPlan): string {
 }
 
 /** In the terms of `ip route`: `via 10.42.1.1 dev cilium_vxlan mtu 1450 to 172.30.0.6`. */
-export function describeRoutePlan(route: RoutePlan): string {
+function describeRoutePlan(route: RoutePlan): string {
   const origin = { plan: [], default: ["(default route)"], bgp: ["(BGP)"] }[route.from];
   return [...routeWords(route), ...origin].join(" ");
 }

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Path, Run } from "./run.ts";
 
 /** How packets between pods on different nodes had to look on the wire, as every node's plan says. */
-export const plannedWire = z.discriminatedUnion("pods", [
+const plannedWire = z.discriminatedUnion("pods", [
   z.object({ pods: z.literal("encapsulated"), protocol: z.enum(["vxlan", "geneve"]), port: z.int() }),
   z.object({ pods: z.literal("bare") }),
 ]);

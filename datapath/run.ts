@@ -4,7 +4,7 @@ import { z } from "zod";
 export const runSchemaVersion = 1;
 
 /** One judged statement about one node. */
-export const check = z.strictObject({
+const check = z.strictObject({
   node: z.string(),
   name: z.string().meta({ description: "What was looked at, the same on every node: `link cilium_vxlan`." }),
   expected: z.string(),
@@ -13,11 +13,11 @@ export const check = z.strictObject({
 });
 export type Check = z.infer<typeof check>;
 
-export const verdict = z.enum(["confirmed", "contradicted", "incomplete"]);
+const verdict = z.enum(["confirmed", "contradicted", "incomplete"]);
 export type Verdict = z.infer<typeof verdict>;
 
 /** Between which two ends a sample was taken. The two pods of `podToPodSameNode` share a node, so no wire is between them. */
-export const path = z.enum(["podToPod", "nodeToNode", "podToPodSameNode"]);
+const path = z.enum(["podToPod", "nodeToNode", "podToPodSameNode"]);
 export type Path = z.infer<typeof path>;
 
 const cpuPercent = z
@@ -35,7 +35,7 @@ const sampleOf = {
 };
 
 /** One iperf3 sample, also where it failed. */
-export const sample = z.discriminatedUnion("protocol", [
+const sample = z.discriminatedUnion("protocol", [
   z.strictObject({
     protocol: z.literal("tcp"),
     ...sampleOf,
@@ -69,7 +69,7 @@ export const sample = z.discriminatedUnion("protocol", [
 export type Sample = z.infer<typeof sample>;
 
 /** A two-sided confidence interval. How it is computed stands in docs/run-schema.md. */
-export const interval = z.strictObject({
+const interval = z.strictObject({
   level: z.number().gt(0).lt(1).meta({ description: "0.95 for a 95 % interval." }),
   lower: z.number(),
   upper: z.number(),
@@ -77,7 +77,7 @@ export const interval = z.strictObject({
 export type Interval = z.infer<typeof interval>;
 
 /** Figures over samples of one kind. Absent figures: no sample succeeded, or too few did. */
-export const figures = z.strictObject({
+const figures = z.strictObject({
   samples: z.array(z.number()).meta({ description: "In the order they were taken; failed ones are not among them." }),
   failed: z.int().nonnegative(),
   median: z.number().optional(),
@@ -98,7 +98,7 @@ const byPath = <T extends z.ZodType>(value: T) =>
   z.strictObject({ podToPod: value, nodeToNode: value, podToPodSameNode: value.optional() });
 
 /** Round-trip times in milliseconds. Percentiles are absent where no reply came. */
-export const latency = z.strictObject({
+const latency = z.strictObject({
   sent: z.int().nonnegative(),
   received: z.int().nonnegative(),
   medianMilliseconds: z.number().optional().meta({ description: "The 50th percentile." }),
@@ -114,7 +114,7 @@ export const latency = z.strictObject({
 export type Latency = z.infer<typeof latency>;
 
 /** What UDP samples at a set rate showed. */
-export const udpFigures = z.strictObject({
+const udpFigures = z.strictObject({
   rateBitsPerSecond: z.number().positive().meta({ description: "The rate asked for, over all streams." }),
   bitsPerSecond: figures,
   lossPercent: figures,
@@ -123,7 +123,7 @@ export const udpFigures = z.strictObject({
 export type UdpFigures = z.infer<typeof udpFigures>;
 
 /** One feature of the datapath as it was asked for, and as it was found in effect. */
-export const feature = z.strictObject({
+const feature = z.strictObject({
   name: z.string().meta({ description: "`routing`, `masquerading`, `host routing`, …" }),
   requested: z.string(),
   effective: z.string().optional().meta({ description: "Absent: nothing showed what is in effect." }),
@@ -132,7 +132,7 @@ export const feature = z.strictObject({
 export type Feature = z.infer<typeof feature>;
 
 /** Cilium's own word, from one agent. */
-export const agent = z.strictObject({
+const agent = z.strictObject({
   node: z.string(),
   startedAt: z.iso.datetime().optional(),
   status: z

@@ -6,7 +6,7 @@ import { labConfig } from "./config/lab.ts";
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
 /** The lab config as JSON Schema (draft 2020-12), in the form that people write: bare words and absent keys included. */
-export function labConfigSchema(): JsonSchema {
+function labConfigSchema(): JsonSchema {
   return z.toJSONSchema(labConfig, {
     io: "input",
     override: ({ zodSchema, jsonSchema }) => {

@@ -11,7 +11,7 @@ import {
 import type { Figures, Interval, Latency, Path, Run, Sample, UdpFigures } from "./run.ts";
 
 /** Level of every confidence interval. The table below holds for this level alone. */
-export const confidenceLevel = 0.95;
+const confidenceLevel = 0.95;
 
 /**
  * Student's t, two-sided 95 %, for 1 to 30 degrees of freedom.
@@ -184,7 +184,7 @@ const figuresOfTcp =
     );
 
 /** TCP throughput in bits per second, by path and number of streams. */
-export function throughputOf(samples: readonly Sample[]): Run["throughput"] {
+function throughputOf(samples: readonly Sample[]): Run["throughput"] {
   return byPath(
     samples,
     figuresOfTcp(({ bitsPerSecond }) => bitsPerSecond),
@@ -192,7 +192,7 @@ export function throughputOf(samples: readonly Sample[]): Run["throughput"] {
 }
 
 /** TCP segments sent again in one sample, by path and number of streams. */
-export function retransmitsOf(samples: readonly Sample[]): Run["retransmits"] {
+function retransmitsOf(samples: readonly Sample[]): Run["retransmits"] {
   return byPath(
     samples,
     figuresOfTcp(({ retransmits }) => retransmits),
@@ -200,7 +200,7 @@ export function retransmitsOf(samples: readonly Sample[]): Run["retransmits"] {
 }
 
 /** CPU use at both ends in TCP samples, in percent of one core, by path and number of streams. */
-export function cpuPercentOf(samples: readonly Sample[]): NonNullable<Run["cpuPercent"]> {
+function cpuPercentOf(samples: readonly Sample[]): NonNullable<Run["cpuPercent"]> {
   return byPath(samples, (some) => ({
     sender: figuresOfTcp(({ cpuPercent }) => cpuPercent.sender)(some),
     receiver: figuresOfTcp(({ cpuPercent }) => cpuPercent.receiver)(some),
@@ -234,7 +234,7 @@ export function ratiosByRound(samples: readonly Sample[], streams: number): numb
 }
 
 /** Confidence interval of pod-to-pod divided by node-to-node throughput, paired by round, by number of streams. */
-export function ratioConfidenceOf(samples: readonly Sample[]): NonNullable<Run["ratioConfidence"]> {
+function ratioConfidenceOf(samples: readonly Sample[]): NonNullable<Run["ratioConfidence"]> {
   return Object.fromEntries(
     Object.keys(ratioOf(samples)).flatMap((streams): [string, Interval][] => {
       const confidence = factorOfPairs(ratiosByRound(samples, Number(streams)))?.confidence;

@@ -71,7 +71,7 @@ export async function usableGo(
 }
 
 /** The Go release that a module asks for. */
-export function neededRelease(moduleFolder: string): string {
+function neededRelease(moduleFolder: string): string {
   const file = path.join(moduleFolder, "go.mod");
   const goMod = readFileSync(file, "utf8");
   const release = /^toolchain go(\S+)$/m.exec(goMod)?.[1] ?? /^go (\S+)$/m.exec(goMod)?.[1];

@@ -93,8 +93,3 @@ export function labTitle({ lab }: Pick<Run, "lab">): string {
     ? `stack ${lab.stack}: network namespaces of one machine, no Kubernetes, no Cilium`
     : `stack ${lab.stack}: Kubernetes cluster with Cilium`;
 }
-
-/** Features whose effective value is not what was requested. */
-export function departures(run: Run): NonNullable<Run["features"]> {
-  return (run.features ?? []).filter(({ requested, effective }) => requested !== effective);
-}

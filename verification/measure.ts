@@ -117,7 +117,7 @@ export async function iperf3(
 const udpPayloadBytes = 1200;
 
 /** As iperf3, by UDP in one stream at a set rate. */
-export async function iperf3Udp(
+async function iperf3Udp(
   measured: MeasuredPath,
   options: Extent & { readonly megabitsPerSecond: number },
 ): Promise<ReturnType<typeof parseIperf3Udp>> {

@@ -4,7 +4,7 @@ import { missing, ok, warning, type Depth, type NeedCheck } from "./check.ts";
 const limitMilliseconds = 5_000;
 
 /** Whether a TCP port answers within five seconds; the reason where it does not. */
-export function tcpProblem(host: string, port: number): Promise<string | undefined> {
+function tcpProblem(host: string, port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
     const end = (problem: string | undefined): void => {

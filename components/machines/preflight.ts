@@ -23,7 +23,7 @@ export interface PreflightArgs {
 }
 
 /** What is asked of machines again and again while nothing of it is news. */
-export const reportedFacts = machineFacts.omit({ clockSkewSeconds: true, mark: true, peers: true });
+const reportedFacts = machineFacts.omit({ clockSkewSeconds: true, mark: true, peers: true });
 
 export type ReportedFacts = Omit<MachineFacts, "clockSkewSeconds" | "mark" | "peers">;
 

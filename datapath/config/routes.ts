@@ -4,7 +4,7 @@ import { bareWords, ipv4Address, orBareWord } from "./fields.ts";
 const tags = z.array(z.string().regex(/^[^=]+=[^=]*$/, "no tag in the form key=value"));
 
 /** Clouds whose network carries the routes; each brings its own IPAM. */
-export const integration = orBareWord(
+const integration = orBareWord(
   "cloud",
   z.discriminatedUnion("cloud", [
     z.strictObject({ cloud: z.literal("gke").meta({ description: "Google Kubernetes Engine: alias ranges." }) }),

@@ -11,10 +11,10 @@ export const sshUser = plainName.max(32);
 /** An address or a host name that can be resolved. */
 export const hostAddress = z.union([ipv4Address, plainName.max(253)], "no IPv4 address and no host name");
 
-export const sshPort = z.int().min(1).max(65535).default(22);
+const sshPort = z.int().min(1).max(65535).default(22);
 
 /** One line of a `.pub` file: type and base64, which is what connections are pinned to. */
-export const hostKey = z
+const hostKey = z
   .string()
   .regex(
     /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+=*( .*)?$/,

@@ -4,7 +4,7 @@ import type { LibvirtMachines } from "../config/libvirt.ts";
 import type { LibvirtLab, LibvirtMachine } from "./lab.ts";
 
 /** Namespace of what the lab writes into libvirt's metadata. */
-export const metadataNamespace = "urn:datapath-lab";
+const metadataNamespace = "urn:datapath-lab";
 
 /** Software that runs a guest: the CPU's virtualization, or QEMU's translation of its instructions. */
 export type Accelerator = "kvm" | "qemu";

@@ -27,6 +27,21 @@ function hasIntegration(datapath: LabConfig["datapath"]): boolean {
   return datapath.mode === "native" && datapath.routes.kind === "router" && datapath.routes.integration !== undefined;
 }
 
+/** Pods of a pool that a native routing CIDR, where there is one, leaves out. */
+function uncovered(
+  pool: string,
+  native: string | undefined,
+  contains: (outer: string, inner: string) => boolean,
+): Violation[] {
+  if (native === undefined || contains(native, pool)) return [];
+  return [
+    {
+      message: `${native} does not cover the pod pool ${pool}: pods outside it would be masqueraded when they talk to each other.`,
+      wayOut: `Write ${pool} or a network around it, or leave it out.`,
+    },
+  ];
+}
+
 interface NamedNetwork {
   readonly key: string;
   readonly name: string;
@@ -83,16 +98,7 @@ export const networkRules: readonly Rule[] = [
     violations: (config) => {
       const { datapath } = config;
       if (datapath.mode !== "native" || !isPooled(config)) return [];
-      const { ipv4NativeRoutingCIDR: native, ipam } = datapath;
-      const pool = ipam.clusterPoolIPv4PodCIDR;
-      return native === undefined || containsCidr(native, pool)
-        ? []
-        : [
-            {
-              message: `${native} does not cover the pod pool ${pool}: pods outside it would be masqueraded when they talk to each other.`,
-              wayOut: `Write ${pool} or a network around it, or leave it out.`,
-            },
-          ];
+      return uncovered(datapath.ipam.clusterPoolIPv4PodCIDR, datapath.ipv4NativeRoutingCIDR, containsCidr);
     },
   },
   {
@@ -106,16 +112,7 @@ export const networkRules: readonly Rule[] = [
     violations: (config) => {
       const { datapath } = config;
       if (datapath.mode !== "native" || !datapath.ipv6.enabled || !isPooled(config)) return [];
-      const { ipv6NativeRoutingCIDR: native, ipam } = datapath;
-      const pool = ipam.clusterPoolIPv6PodCIDR;
-      return native === undefined || containsIpv6Cidr(native, pool)
-        ? []
-        : [
-            {
-              message: `${native} does not cover the IPv6 pool ${pool}: pods outside it would be masqueraded when they talk to each other.`,
-              wayOut: `Write ${pool} or a network around it, or leave it out.`,
-            },
-          ];
+      return uncovered(datapath.ipam.clusterPoolIPv6PodCIDR, datapath.ipv6NativeRoutingCIDR, containsIpv6Cidr);
     },
   },
   {

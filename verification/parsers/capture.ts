@@ -41,7 +41,7 @@ export function* frames(pcap: Buffer): Generator<Buffer> {
 }
 
 /** The IPv4 header behind an Ethernet header; nothing where there is none. */
-export function ipv4Behind(frame: Buffer): IPv4Header | undefined {
+function ipv4Behind(frame: Buffer): IPv4Header | undefined {
   if (frame.length < ethernetHeaderBytes || frame.readUInt16BE(12) !== etherTypeIPv4) return undefined;
   return ipv4(frame.subarray(ethernetHeaderBytes));
 }

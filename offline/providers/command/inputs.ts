@@ -40,7 +40,7 @@ const host = {
   hostKey: z.optional(z.string()),
 };
 
-export const connectionInputs = z.strictObject({ ...host, proxy: z.optional(z.strictObject(host)) });
+const connectionInputs = z.strictObject({ ...host, proxy: z.optional(z.strictObject(host)) });
 
 export const remoteCommandInputs = z.strictObject({ ...commandInputs, connection: connectionInputs });
 

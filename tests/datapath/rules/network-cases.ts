@@ -50,7 +50,7 @@ export const networkCases: readonly Case[] = [
       {
         key: "datapath.ipv6NativeRoutingCIDR",
         message:
-          "fd00::/105 does not cover the IPv6 pool fd00::/104: pods outside it would be masqueraded when they talk to each other.",
+          "fd00::/105 does not cover the pod pool fd00::/104: pods outside it would be masqueraded when they talk to each other.",
         wayOut: "Write fd00::/104 or a network around it, or leave it out.",
       },
     ],
