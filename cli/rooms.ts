@@ -41,7 +41,7 @@ export const rooms: readonly Room[] = [
     mayImport: [
       "components/local-file.ts",
       "components/scripts.ts",
-      "components/stack-config.ts",
+      "components/refusal.ts",
       "datapath",
       "verification",
     ],

@@ -13,7 +13,7 @@ import { BgpConvergence } from "./bgp-convergence.ts";
 import { missingLinkKind } from "./machines/namespace-host.ts";
 import { Namespaces } from "./machines/namespaces.ts";
 import { NodeDatapath } from "./node-datapath.ts";
-import { refusal } from "./stack-config.ts";
+import { refusal } from "./refusal.ts";
 import { Verification } from "./verification.ts";
 
 /** A node of the embedded lab, as stack outputs name it. */

@@ -3,7 +3,7 @@ import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { ExistingClusterMachines } from "../datapath/config/existing-cluster.ts";
 import { kubeconfigFile } from "../verification/kubeconfig.ts";
-import { refusal } from "./stack-config.ts";
+import { refusal } from "./refusal.ts";
 
 export interface ExistingClusterArgs {
   readonly machines: Omit<ExistingClusterMachines, "mtuBytes">;

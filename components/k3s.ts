@@ -8,7 +8,7 @@ import type { K3sConfig } from "../datapath/config/k3s.ts";
 import { inheritedSettings, k3sConfigText, k3sNodes, k3sSettings, type K3sNode } from "../datapath/k3s-config.ts";
 import { labKubeconfig } from "../datapath/k3s-kubeconfig.ts";
 import { checksumOf, expandHome } from "./local-file.ts";
-import { refusal } from "./stack-config.ts";
+import { refusal } from "./refusal.ts";
 import type { Machine } from "./machines/machine.ts";
 import { remoteCommand, remoteJobs, type RemoteJobs, type RemoteVariables } from "./remote-job.ts";
 

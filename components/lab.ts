@@ -12,7 +12,7 @@ import { K3s } from "./k3s.ts";
 import { Hosts } from "./machines/hosts.ts";
 import { Libvirt } from "./machines/libvirt.ts";
 import type { Machine } from "./machines/machine.ts";
-import { refusal } from "./stack-config.ts";
+import { refusal } from "./refusal.ts";
 
 /** A lab's config, and what of it is secret. */
 export interface DatapathLabArgs extends LabConfig {

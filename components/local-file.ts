@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import type * as pulumi from "@pulumi/pulumi";
-import { refusal } from "./stack-config.ts";
+import { refusal } from "./refusal.ts";
 
 const readBytes = 8 * 1024 * 1024;
 

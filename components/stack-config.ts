@@ -4,14 +4,7 @@ import { kubeconfigKey } from "../datapath/config/existing-cluster.ts";
 import { checkLabConfig, type LabConfig, type LabConfigInput } from "../datapath/config/index.ts";
 import { ConfigError, formatFindings } from "../datapath/findings.ts";
 import type { DatapathLabArgs } from "./lab.ts";
-
-/** An error that the engine prints as its message alone, without a stack trace: the person's input is at fault. */
-export function refusal(error: Error): pulumi.RunError {
-  const refused = new pulumi.RunError(error.message);
-  // The SDK has Node lay out the stack, which it does not print: under tsx that takes ten seconds.
-  refused.stack = "";
-  return refused;
-}
+import { refusal } from "./refusal.ts";
 
 /**
  * What the stack that is being run asks for. Warnings are printed with the preview.

@@ -20,7 +20,7 @@ import {
 import { checksumOf, expandHome } from "../local-file.ts";
 import { asPerson, scriptText } from "../scripts.ts";
 import { standingOf } from "./libvirt-host.ts";
-import { refusal } from "../stack-config.ts";
+import { refusal } from "../refusal.ts";
 import { connectionTo, type ConnectionArgs, type Endpoint, type Machine } from "./machine.ts";
 import { Preflight, type ReportedFacts } from "./preflight.ts";
 import { ownPrivateKey, ownPublicKey } from "./private-key.ts";
