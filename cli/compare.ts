@@ -1,5 +1,5 @@
 import { duration } from "./progress.ts";
-import type { Run } from "../datapath/run.ts";
+import type { Run } from "../datapath/run/run.ts";
 
 /** The lab that a comparison switches from datapath to datapath. */
 export interface SwitchedLab {

@@ -1,13 +1,13 @@
 import { stringify } from "yaml";
-import { chartVersion } from "../datapath/chart.ts";
+import { chartVersion } from "../datapath/cilium/chart.ts";
 import { checkLabConfig, type LabConfig } from "../datapath/config/index.ts";
-import { defaultFeatures, features, type PlannedFeature } from "../datapath/features.ts";
+import { defaultFeatures, features, type PlannedFeature } from "../datapath/cilium/features.ts";
 import { formatFindings, type Finding } from "../datapath/findings.ts";
-import { helmValues } from "../datapath/helm-values.ts";
-import { kernelOfMachines } from "../datapath/kernel.ts";
-import { runsCilium } from "../datapath/machine-facts.ts";
-import { datapathTitle, describeNodePlan, type NodePlan } from "../datapath/plan.ts";
-import { previewPlan } from "../datapath/preview-plan.ts";
+import { helmValues } from "../datapath/cilium/helm-values.ts";
+import { kernelOfMachines } from "../datapath/machines/kernel.ts";
+import { runsCilium } from "../datapath/machines/machine-facts.ts";
+import { datapathTitle, describeNodePlan, type NodePlan } from "../datapath/plan/plan.ts";
+import { previewPlan } from "../datapath/plan/preview-plan.ts";
 import { textTable, type Column } from "../report/text-table.ts";
 
 export interface ExplainOptions {

@@ -5,11 +5,11 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { format, resolveConfig } from "prettier";
 import { parseDocument } from "yaml";
-import { configurationPage, configurationTable } from "../datapath/configuration-page.ts";
-import { datapathsPage } from "../datapath/documentation.ts";
-import { runJsonSchema } from "../datapath/run-schema.ts";
-import { projectConfig, stackConfigSchema } from "../datapath/schema.ts";
-import { projectReferences, roomsDiagram, roomsTable } from "./rooms.ts";
+import { configurationPage, configurationTable } from "../datapath/reference/configuration-page.ts";
+import { datapathsPage } from "../datapath/reference/documentation.ts";
+import { runJsonSchema } from "../datapath/run/run-schema.ts";
+import { projectConfig, stackConfigSchema } from "../datapath/reference/schema.ts";
+import { datapathFoldersTable, projectReferences, roomsDiagram, roomsTable } from "./rooms.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
 const projectName = "datapath-lab";
@@ -40,7 +40,11 @@ const generated: readonly Generated[] = [
   {
     file: "docs/architecture.md",
     content: (present) =>
-      between(between(present, "table", roomsTable()), "diagram", roomsDiagram(projectReferences(root))),
+      [
+        ["table", roomsTable()],
+        ["folders", datapathFoldersTable()],
+        ["diagram", roomsDiagram(projectReferences(root))],
+      ].reduce((page, [name = "", part = ""]) => between(page, name, part), present),
   },
   { file: "docs/configuration.md", content: () => configurationPage(projectName) },
   { file: "docs/datapaths.md", content: () => datapathsPage(projectName) },

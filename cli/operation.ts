@@ -2,9 +2,9 @@ import { CommandError, type UpOptions } from "@pulumi/pulumi/automation/index.js
 import { z } from "zod";
 import { datapath as datapathSchema } from "../datapath/config/datapath.ts";
 import { verification } from "../datapath/config/verification.ts";
-import { speaksBgp } from "../datapath/plan.ts";
-import { kindsOfRound } from "../datapath/round.ts";
-import { paths } from "../datapath/run-words.ts";
+import { speaksBgp } from "../datapath/plan/plan.ts";
+import { kindsOfRound } from "../datapath/run/round.ts";
+import { paths } from "../datapath/run/run-words.ts";
 import { ensurePackages } from "../offline/packages.ts";
 import { terminal, type Call, type Config } from "./call.ts";
 import { LiveView, type PlannedWork } from "./progress.ts";

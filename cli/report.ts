@@ -1,8 +1,8 @@
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { compareAll, type Outcome } from "../datapath/comparison.ts";
-import { datapathName } from "../datapath/run-words.ts";
-import type { Run } from "../datapath/run.ts";
+import { compareAll, type Outcome } from "../datapath/run/comparison.ts";
+import { datapathName } from "../datapath/run/run-words.ts";
+import type { Run } from "../datapath/run/run.ts";
 import { reportHtml } from "../report/html.ts";
 import { reportMarkdown } from "../report/markdown.ts";
 import { readRun, readRuns, type KeptRun } from "../report/run-file.ts";

@@ -121,6 +121,28 @@ export const rooms: readonly Room[] = [
   },
 ];
 
+/** What stands in the folders of the largest room, in the order in which a datapath goes through them. */
+export const datapathFolders: Readonly<Record<string, string>> = {
+  config: "Shape, defaults and descriptions of every config key.",
+  rules: "What can't be meant, what the agent ends on, what it does instead: one row a rule, with its source.",
+  plan: "What must be true on every node, before there is one and after, and what that is for a bare kernel.",
+  machines: "What is known of machines, and what a datapath needs of them: kernel floors, preflight.",
+  libvirt: "Domains, networks and cloud-init seeds, rendered.",
+  k3s: "K3s's config file and kubeconfig, rendered.",
+  cilium: "The chart's values, what the agent makes of them, and what it says of itself.",
+  bgp: "Who announces pod CIDRs to whom: BIRD, kube-router, Cilium's speaker, rendered.",
+  proof: "Evidence judged against the plan.",
+  run: "A run, its samples and figures, and what two runs allow to be said.",
+  reference: "Pages and JSON schemas that follow from config and rules.",
+};
+
+export function datapathFoldersTable(): string {
+  const rows = Object.entries(datapathFolders).map(
+    ([folder, about]) => `| ${code([`datapath/${folder}`])} | ${about} |`,
+  );
+  return ["| folder | what lives there |", "| --- | --- |", ...rows].join("\n");
+}
+
 /** One import, or one program that a room has the engine run. */
 export interface Reference {
   /** Relative to the project. */

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { kubeconfigFile } from "../verification/kubeconfig.ts";
 import type { Datapath } from "../datapath/config/datapath.ts";
 import { verification as verificationConfig, type Verification } from "../datapath/config/verification.ts";
-import type { Run } from "../datapath/run.ts";
+import type { Run } from "../datapath/run/run.ts";
 import { verifyCluster } from "../verification/cluster/verify-cluster.ts";
 import { keepRun } from "../verification/keep-run.ts";
 import { settingsOf } from "../verification/spec.ts";

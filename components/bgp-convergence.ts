@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { LearningNamespace } from "../datapath/bgp/embedded.ts";
-import type { LabNode } from "../datapath/nodes.ts";
+import type { LabNode } from "../datapath/plan/nodes.ts";
 import { asRoot } from "./scripts.ts";
 
 export interface BgpConvergenceArgs {

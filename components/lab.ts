@@ -1,10 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
-import { accessCommands, type AccessCommands } from "../datapath/access.ts";
+import { accessCommands, type AccessCommands } from "../datapath/cilium/access.ts";
 import type { LabConfig } from "../datapath/config/index.ts";
-import { runsCilium } from "../datapath/machine-facts.ts";
-import type { NodePlan } from "../datapath/plan.ts";
-import { previewPlan } from "../datapath/preview-plan.ts";
-import type { Run } from "../datapath/run.ts";
+import { runsCilium } from "../datapath/machines/machine-facts.ts";
+import type { NodePlan } from "../datapath/plan/plan.ts";
+import { previewPlan } from "../datapath/plan/preview-plan.ts";
+import type { Run } from "../datapath/run/run.ts";
 import { ClusterLab } from "./cluster-lab.ts";
 import { EmbeddedLab, type EmbeddedNode } from "./embedded-lab.ts";
 import { ExistingCluster } from "./existing-cluster.ts";

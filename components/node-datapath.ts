@@ -1,7 +1,7 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { KernelSettings } from "../datapath/kernel-settings.ts";
-import { describeNodePlan, type NodePlan } from "../datapath/plan.ts";
+import type { KernelSettings } from "../datapath/plan/kernel-settings.ts";
+import { describeNodePlan, type NodePlan } from "../datapath/plan/plan.ts";
 import { bgpIncarnationOf } from "./machines/namespace-host.ts";
 import type { NamespaceNode } from "./machines/namespaces.ts";
 import { asRoot } from "./scripts.ts";

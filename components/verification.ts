@@ -1,6 +1,6 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { Run } from "../datapath/run.ts";
+import type { Run } from "../datapath/run/run.ts";
 import type { VerificationSpec } from "../verification/spec.ts";
 import { nodeAsRoot } from "./scripts.ts";
 

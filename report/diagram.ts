@@ -1,5 +1,5 @@
-import { wireOf, type PlannedWire } from "../datapath/run-words.ts";
-import type { Check, Run } from "../datapath/run.ts";
+import { wireOf, type PlannedWire } from "../datapath/run/run-words.ts";
+import type { Check, Run } from "../datapath/run/run.ts";
 import { html, type Markup } from "./markup.ts";
 import { wrap } from "./text-table.ts";
 

@@ -1,5 +1,5 @@
-import { datapathName, routesCarrier, wireOf } from "../datapath/run-words.ts";
-import type { Figures, Interval, Run } from "../datapath/run.ts";
+import { datapathName, routesCarrier, wireOf } from "../datapath/run/run-words.ts";
+import type { Figures, Interval, Run } from "../datapath/run/run.ts";
 
 /** What stands where there is no number. */
 export const none = "–";

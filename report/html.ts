@@ -1,7 +1,7 @@
-import type { Outcome } from "../datapath/comparison.ts";
-import { datapathName, pathName, paths, streamsName } from "../datapath/run-words.ts";
-import type { Check, Path, Run } from "../datapath/run.ts";
-import { summarise } from "../datapath/statistics.ts";
+import type { Outcome } from "../datapath/run/comparison.ts";
+import { datapathName, pathName, paths, streamsName } from "../datapath/run/run-words.ts";
+import type { Check, Path, Run } from "../datapath/run/run.ts";
+import { summarise } from "../datapath/run/statistics.ts";
 import { packetDiagram, pathDiagram } from "./diagram.ts";
 import { dotPlot, type PlotRow } from "./dot-plot.ts";
 import {

@@ -1,6 +1,6 @@
-import type { Outcome } from "../datapath/comparison.ts";
-import { pathName, paths, streamsName } from "../datapath/run-words.ts";
-import type { Run } from "../datapath/run.ts";
+import type { Outcome } from "../datapath/run/comparison.ts";
+import { pathName, paths, streamsName } from "../datapath/run/run-words.ts";
+import type { Run } from "../datapath/run/run.ts";
 import {
   count,
   datapathTitle,

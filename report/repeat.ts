@@ -1,5 +1,5 @@
-import { datapathName } from "../datapath/run-words.ts";
-import type { Run } from "../datapath/run.ts";
+import { datapathName } from "../datapath/run/run-words.ts";
+import type { Run } from "../datapath/run/run.ts";
 
 /** The commands that measure the same again. Stack and datapath names go in quoted where a shell would read them otherwise. */
 export function repeatCommands(runs: readonly Run[]): string[] {

@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
-import { run as runShape, runSchemaVersion, type Run } from "../datapath/run.ts";
+import { run as runShape, runSchemaVersion, type Run } from "../datapath/run/run.ts";
 
 /** A run and the file it was read from. */
 export interface KeptRun {

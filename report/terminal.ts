@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
-import type { Outcome } from "../datapath/comparison.ts";
-import { pathName, paths, streamsName } from "../datapath/run-words.ts";
-import type { Check, Run, Verdict } from "../datapath/run.ts";
+import type { Outcome } from "../datapath/run/comparison.ts";
+import { pathName, paths, streamsName } from "../datapath/run/run-words.ts";
+import type { Check, Run, Verdict } from "../datapath/run/run.ts";
 import {
   count,
   datapathTitle,

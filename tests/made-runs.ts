@@ -1,5 +1,5 @@
-import type { Check, Feature, Path, Run, Sample } from "../datapath/run.ts";
-import { figuresOf, latencyOf } from "../datapath/statistics.ts";
+import type { Check, Feature, Path, Run, Sample } from "../datapath/run/run.ts";
+import { figuresOf, latencyOf } from "../datapath/run/statistics.ts";
 
 /** Numbers between 0 and 1, the same for the same seed (mulberry32): made runs look like measured ones and never change. */
 export function seeded(seed: number): () => number {

@@ -1,4 +1,4 @@
-import type { NodeEvidence, PathMtuEvidence, RouteEvidence, WireEvidence } from "../datapath/evidence.ts";
+import type { NodeEvidence, PathMtuEvidence, RouteEvidence, WireEvidence } from "../datapath/proof/evidence.ts";
 import type { Host, Hosts } from "./hosts/host.ts";
 import { countPackets, icmpSources, snapLengthBytes } from "./parsers/capture.ts";
 import { parseBirdSessions } from "./parsers/bird.ts";

@@ -1,4 +1,4 @@
-import type { Run } from "../datapath/run.ts";
+import type { Run } from "../datapath/run/run.ts";
 
 /** A run's contradictions, for a person: node, check, expected and found. */
 export function contradiction({ checks }: Run): string {

@@ -1,6 +1,6 @@
 import { chown, mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { run as runSchema, type Run } from "../datapath/run.ts";
+import { run as runSchema, type Run } from "../datapath/run/run.ts";
 
 /**
  * Writes a run into `folder` as ID.json, whole or not at all, and gives the file's path. Throws where the run does not have

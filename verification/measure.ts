@@ -1,7 +1,7 @@
-import type { Latency, Path, Run, Sample } from "../datapath/run.ts";
-import { kindsOfRound, type RoundSettings, type SampleKind } from "../datapath/round.ts";
-import { paths as orderOfPaths } from "../datapath/run-words.ts";
-import { latencyOf } from "../datapath/statistics.ts";
+import type { Latency, Path, Run, Sample } from "../datapath/run/run.ts";
+import { kindsOfRound, type RoundSettings, type SampleKind } from "../datapath/run/round.ts";
+import { paths as orderOfPaths } from "../datapath/run/run-words.ts";
+import { latencyOf } from "../datapath/run/statistics.ts";
 import type { Host, Hosts, RunningCommand } from "./hosts/host.ts";
 import { parseIperf3, parseIperf3Udp } from "./parsers/iperf3.ts";
 import { parseRoundTrips } from "./parsers/ping.ts";

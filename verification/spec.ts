@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Verification } from "../datapath/config/verification.ts";
-import type { NodePlan } from "../datapath/plan.ts";
+import type { NodePlan } from "../datapath/plan/plan.ts";
 
 /** How much is measured, and whether a contradiction ends in failure. */
 export const verificationSettings = z.strictObject({

@@ -2,7 +2,7 @@
 import { CommandError } from "@pulumi/pulumi/automation/index.js";
 import path from "node:path";
 import { z } from "zod";
-import { run as runSchema } from "../../datapath/run.ts";
+import { run as runSchema } from "../../datapath/run/run.ts";
 import { terminal, withDatapath, type Call, type Command, type Config } from "../call.ts";
 import { takeTurns, type SwitchedLab } from "../compare.ts";
 import { open, watch } from "../operation.ts";

@@ -3,7 +3,7 @@ import type { OutputMap } from "@pulumi/pulumi/automation/index.js";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
-import { run as runSchema } from "../../datapath/run.ts";
+import { run as runSchema } from "../../datapath/run/run.ts";
 import { summary } from "../../report/terminal.ts";
 import { configOf, terminal, type Call, type Command, type Config } from "../call.ts";
 import { hasWhatItNeeds } from "../doctor/diagnosis.ts";

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { missingLinkKind } from "../../components/machines/namespace-host.ts";
 import type { Datapath } from "../../datapath/config/datapath.ts";
-import { speaksBgp, tunnelProtocol } from "../../datapath/plan.ts";
+import { speaksBgp, tunnelProtocol } from "../../datapath/plan/plan.ts";
 import { missingTools } from "../../offline/packages.ts";
 import { bgpTools, embeddedLabTools } from "../tools.ts";
 import { missing, ok, warning, type NeedCheck } from "./check.ts";

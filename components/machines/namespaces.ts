@@ -1,6 +1,6 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { LabNode } from "../../datapath/nodes.ts";
+import type { LabNode } from "../../datapath/plan/nodes.ts";
 import { asRoot } from "../scripts.ts";
 import { bgpIncarnationOf, incarnationOf } from "./namespace-host.ts";
 

@@ -2,7 +2,7 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import type { LabConfig } from "../../datapath/config/index.ts";
-import { machineFacts, type Floors, type MachineFacts } from "../../datapath/preflight.ts";
+import { machineFacts, type Floors, type MachineFacts } from "../../datapath/machines/preflight.ts";
 import { nodeAsPerson } from "../scripts.ts";
 import type { ConnectionArgs } from "./machine.ts";
 

@@ -1,4 +1,4 @@
-import type { BgpPeerPlan, BgpPlan } from "../plan.ts";
+import type { BgpPeerPlan, BgpPlan } from "../plan/plan.ts";
 
 /**
  * BIRD 2 retries a session that failed after a minute, and waits 5 s before the first try; a lab's nodes start together, so

@@ -1,5 +1,5 @@
 import type { Datapath } from "../config/datapath.ts";
-import type { LabNode } from "../nodes.ts";
+import type { LabNode } from "../plan/nodes.ts";
 import { routerBird } from "./bird.ts";
 
 /** The configuration of the BIRD in the router between the nodes of an embedded lab; nothing where none speaks BGP there. */

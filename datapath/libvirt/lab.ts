@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { addressAt, prefixLength } from "../cidr.ts";
 import type { LibvirtMachines } from "../config/libvirt.ts";
-import { longestLinkName, nodeNames } from "../nodes.ts";
+import { longestLinkName, nodeNames } from "../plan/nodes.ts";
 
 /** One virtual machine and everything that bears its name on the libvirt host; all of it is known before anything is made. */
 export interface LibvirtMachine {

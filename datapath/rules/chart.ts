@@ -1,6 +1,6 @@
-import { afterFallbacks, agentOptions } from "../agent.ts";
+import { afterFallbacks, agentOptions } from "../cilium/agent.ts";
 import type { LabConfig } from "../config/lab.ts";
-import { chartValue } from "../helm-values.ts";
+import { chartValue } from "../cilium/helm-values.ts";
 import { rule, type Rule } from "./rule.ts";
 
 type Datapath = LabConfig["datapath"];
@@ -105,7 +105,7 @@ export const chartRules: readonly Rule[] = [
     when: "values ipv4.enabled: false",
     message: "Plan, proof and measurement are of IPv4: without it there is nothing to route or to prove.",
     wayOut: "Leave ipv4.enabled out; ipv6.enabled puts IPv6 beside it.",
-    source: "datapath/plan.ts",
+    source: "datapath/plan/plan.ts",
     breaks: ({ datapath }) => chartValue(datapath, "ipv4.enabled") === false,
   }),
 ];

@@ -1,6 +1,6 @@
-import { afterFallbacks, agentOptions, replacesAllOfKubeProxy, type AgentOptions } from "../agent.ts";
+import { afterFallbacks, agentOptions, replacesAllOfKubeProxy, type AgentOptions } from "../cilium/agent.ts";
 import type { LabConfig } from "../config/lab.ts";
-import { chartValue } from "../helm-values.ts";
+import { chartValue } from "../cilium/helm-values.ts";
 import { rule, type Rule } from "./rule.ts";
 
 /** A combination at which the 1.13.4 agent ends, so that its pod restarts for ever behind a green Helm release. */

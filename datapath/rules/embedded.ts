@@ -1,6 +1,6 @@
 import type { LabConfig } from "../config/lab.ts";
-import { runsCilium } from "../machine-facts.ts";
-import { labNodes } from "../nodes.ts";
+import { runsCilium } from "../machines/machine-facts.ts";
+import { labNodes } from "../plan/nodes.ts";
 import { cloudOf } from "./routes.ts";
 import type { Rule } from "./rule.ts";
 

@@ -1,7 +1,7 @@
-import { afterFallbacks, agentOptions, type AgentOptions, type Fallback } from "../agent.ts";
+import { afterFallbacks, agentOptions, type AgentOptions, type Fallback } from "../cilium/agent.ts";
 import type { LabConfig } from "../config/lab.ts";
-import { chartValue } from "../helm-values.ts";
-import { runsCilium } from "../machine-facts.ts";
+import { chartValue } from "../cilium/helm-values.ts";
+import { runsCilium } from "../machines/machine-facts.ts";
 import { rule, type Rule } from "./rule.ts";
 
 /** A combination at which the agent is Ready and runs another datapath than was asked for. */

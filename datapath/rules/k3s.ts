@@ -1,7 +1,7 @@
 import { isCidr } from "../cidr.ts";
 import { k3s as k3sSchema } from "../config/k3s.ts";
 import type { LabConfig } from "../config/lab.ts";
-import { agentSettings, settingOwners } from "../k3s-config.ts";
+import { agentSettings, settingOwners } from "../k3s/k3s-config.ts";
 import { rule, type Rule } from "./rule.ts";
 
 /** Number of machines that K3s is brought to; nothing where a lab has none of its own. */
@@ -62,7 +62,7 @@ export const k3sRules: readonly Rule[] = [
     when: "k3s.settings sets what another part of the config decides, or a secret",
     message: "The setting would be set twice.",
     wayOut: "Leave it out.",
-    source: "datapath/k3s-config.ts: settingOwners",
+    source: "datapath/k3s/k3s-config.ts: settingOwners",
     violations: ({ k3s: { settings } }) =>
       roles.flatMap((role) =>
         Object.keys(settings[role]).flatMap((name) => {

@@ -1,4 +1,4 @@
-import { checkKernel, kernelOfMachines } from "../kernel.ts";
+import { checkKernel, kernelOfMachines } from "../machines/kernel.ts";
 import type { Rule } from "./rule.ts";
 
 function kernelRule(severity: Rule["severity"], row: Pick<Rule, "id" | "when" | "message">): Rule {

@@ -8,9 +8,9 @@ import {
   subnetCount,
 } from "../cidr.ts";
 import type { LabConfig } from "../config/lab.ts";
-import { nodeCount, nodeNetwork, underlayMtuBytes } from "../machine-facts.ts";
-import { longestLinkName, nodeNames, nodeSubnetLength } from "../nodes.ts";
-import { tunnelOverheadBytes } from "../plan.ts";
+import { nodeCount, nodeNetwork, underlayMtuBytes } from "../machines/machine-facts.ts";
+import { longestLinkName, nodeNames, nodeSubnetLength } from "../plan/nodes.ts";
+import { tunnelOverheadBytes } from "../plan/plan.ts";
 import { rule, type Rule, type Violation } from "./rule.ts";
 
 /** Smallest MTU that IPv6 allows, in bytes (RFC 8200, section 5). */
@@ -172,7 +172,7 @@ export const networkRules: readonly Rule[] = [
     when: "the node network has fewer /30 than there are nodes (embedded lab)",
     message: "A node would be left without an address.",
     wayOut: "Make the node network larger.",
-    source: "datapath/nodes.ts: each node has a /30, so that it keeps its address on a subnet of its own",
+    source: "datapath/plan/nodes.ts: each node has a /30, so that it keeps its address on a subnet of its own",
     violations: ({ machines }) => {
       if (machines.kind !== "namespaces") return [];
       const places = subnetCount(machines.network, nodeSubnetLength);

@@ -1,6 +1,6 @@
 import type { LabConfig } from "../config/lab.ts";
 import { ipamModeFor, type IpamMode } from "../config/datapath.ts";
-import { nodeCount } from "../machine-facts.ts";
+import { nodeCount } from "../machines/machine-facts.ts";
 import { rule, type Rule } from "./rule.ts";
 
 type Datapath = LabConfig["datapath"];

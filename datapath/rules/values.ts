@@ -1,10 +1,10 @@
 import { z } from "zod";
-import { chartKeys, chartTypeOf, chartVersion, isBranch, otherVersions, type ChartType } from "../chart.ts";
-import { chartRows } from "../chart-rows.ts";
+import { chartKeys, chartTypeOf, chartVersion, isBranch, otherVersions, type ChartType } from "../cilium/chart.ts";
+import { chartRows } from "../cilium/chart-rows.ts";
 import { formatPath } from "../config/key-path.ts";
 import { nearest } from "../config/nearest.ts";
 import type { Datapath } from "../config/datapath.ts";
-import { chartValue, freeValues, rowOf, sameValue, type FreeValue } from "../helm-values.ts";
+import { chartValue, freeValues, rowOf, sameValue, type FreeValue } from "../cilium/helm-values.ts";
 import type { Rule, Violation } from "./rule.ts";
 
 const articles: Readonly<Record<ChartType, string>> = {

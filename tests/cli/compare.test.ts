@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { takeTurns, turns, type SwitchedLab } from "../../cli/compare.ts";
-import type { Run } from "../../datapath/run.ts";
+import type { Run } from "../../datapath/run/run.ts";
 
 /** A lab that keeps a diary. */
 function lab(diary: string[], fails: (datapath: string) => boolean = () => false): SwitchedLab {

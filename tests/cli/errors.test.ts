@@ -13,9 +13,9 @@ import { ensurePackages } from "../../offline/packages.ts";
 import { root } from "../../cli/workspace.ts";
 import { checksumOf } from "../../components/local-file.ts";
 import { ownPrivateKey } from "../../components/machines/private-key.ts";
-import { compareRuns } from "../../datapath/comparison.ts";
+import { compareRuns } from "../../datapath/run/comparison.ts";
 import { parseLabConfig } from "../../datapath/config/index.ts";
-import { rolloutState } from "../../datapath/rollout.ts";
+import { rolloutState } from "../../datapath/cilium/rollout.ts";
 import { clientConfig } from "../../verification/client-config.ts";
 import { contradictedRun, madeRun } from "../made-runs.ts";
 

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { newestOfEachDatapath, report } from "../../cli/report.ts";
-import type { Run } from "../../datapath/run.ts";
+import type { Run } from "../../datapath/run/run.ts";
 import { contradictedRun, madeRun } from "../made-runs.ts";
 
 const older = madeRun({ seed: 8, startedAt: "2026-11-22T09:00:00.000Z" });

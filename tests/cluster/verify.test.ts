@@ -13,7 +13,7 @@ import { Workload } from "../../components/workload.ts";
 import { cilium as ciliumConfig } from "../../datapath/config/cilium.ts";
 import { datapath as datapathConfig } from "../../datapath/config/datapath.ts";
 import { verification as verificationConfig } from "../../datapath/config/verification.ts";
-import { run as runSchema, type Run } from "../../datapath/run.ts";
+import { run as runSchema, type Run } from "../../datapath/run/run.ts";
 import type { ClusterSpec } from "../../verification/cluster/spec.ts";
 import { verifyCluster } from "../../verification/cluster/verify-cluster.ts";
 import { labNamespace } from "../../verification/cluster/workload.ts";

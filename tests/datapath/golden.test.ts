@@ -4,10 +4,10 @@ import path from "node:path";
 import { z } from "zod";
 import { datapath as datapathSchema } from "../../datapath/config/datapath.ts";
 import { namespaceMachines } from "../../datapath/config/machines.ts";
-import { helmValues } from "../../datapath/helm-values.ts";
-import { labNodes } from "../../datapath/nodes.ts";
-import { describeNodePlan, planFor, type NodePlan } from "../../datapath/plan.ts";
-import { nodesBeforeCilium } from "../../datapath/preview-plan.ts";
+import { helmValues } from "../../datapath/cilium/helm-values.ts";
+import { labNodes } from "../../datapath/plan/nodes.ts";
+import { describeNodePlan, planFor, type NodePlan } from "../../datapath/plan/plan.ts";
+import { nodesBeforeCilium } from "../../datapath/plan/preview-plan.ts";
 
 const folder = path.resolve(import.meta.dirname, "../fixtures/datapath");
 

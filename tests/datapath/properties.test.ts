@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { checkLabConfig } from "../../datapath/config/index.ts";
-import { helmValues } from "../../datapath/helm-values.ts";
+import { helmValues } from "../../datapath/cilium/helm-values.ts";
 import { crashRules } from "../../datapath/rules/crash.ts";
 import { madeDatapath, likelyDatapath } from "./made-configs.ts";
 import { outcomeOf } from "./oracle.ts";

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import path from "node:path";
-import { crossedLine, projectReferences, referencesOf, rooms, roomsDiagram, type Reference } from "../../cli/rooms.ts";
+import {
+  crossedLine,
+  datapathFolders,
+  projectReferences,
+  referencesOf,
+  rooms,
+  roomsDiagram,
+  type Reference,
+} from "../../cli/rooms.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 
@@ -27,6 +36,12 @@ describe("rooms", () => {
         `nothing was read in ${folder}`,
       );
     }
+  });
+
+  it("are described folder by folder where one is large", () => {
+    const entries = readdirSync(path.join(root, "datapath"), { withFileTypes: true });
+    const folders = entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+    assert.deepEqual(Object.keys(datapathFolders).sort(), folders.sort());
   });
 
   const forbidden = [

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { UpResult } from "@pulumi/pulumi/automation/index.js";
 import { routerBird } from "../../datapath/bgp/bird.ts";
-import { run as runSchema, type Check } from "../../datapath/run.ts";
+import { run as runSchema, type Check } from "../../datapath/run/run.ts";
 import { command, nodesOf, specOf, TestLab, until, verify } from "./support.ts";
 
 const daemons = "/run/datapath-lab";

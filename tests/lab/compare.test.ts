@@ -7,7 +7,7 @@ import path from "node:path";
 import { stringify } from "yaml";
 import { z } from "zod";
 import { projectName, root } from "../../cli/workspace.ts";
-import { run as runSchema, type Run } from "../../datapath/run.ts";
+import { run as runSchema, type Run } from "../../datapath/run/run.ts";
 import { command, identity, quickly, TestLab, until } from "./support.ts";
 
 const jsonReport = z.object({

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { root } from "../../cli/workspace.ts";
-import { run as runSchema } from "../../datapath/run.ts";
+import { run as runSchema } from "../../datapath/run/run.ts";
 import type { VerificationSpec } from "../../verification/spec.ts";
 import { command, specOf, TestLab, verify } from "./support.ts";
 

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { UpResult } from "@pulumi/pulumi/automation/index.js";
 import type { EmbeddedNode } from "../../components/embedded-lab.ts";
-import { run as runSchema } from "../../datapath/run.ts";
+import { run as runSchema } from "../../datapath/run/run.ts";
 import { command, exitStatus, identity, inNamespace, nodesOf, TestLab, until } from "./support.ts";
 
 /** Counts packets on a node's NIC that match a filter while one pod pings another ten times. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { labConfig } from "../../datapath/config/index.ts";
-import { judgeMachines, parseFacts, type Floors, type MachineFacts } from "../../datapath/preflight.ts";
+import { judgeMachines, parseFacts, type Floors, type MachineFacts } from "../../datapath/machines/preflight.ts";
 
 const good = [
   "clock\t1700000000.123",

@@ -5,7 +5,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import puppeteer, { type Browser } from "puppeteer-core";
 import { ensurePackages } from "../../offline/packages.ts";
-import { compareAll } from "../../datapath/comparison.ts";
+import { compareAll } from "../../datapath/run/comparison.ts";
 import { reportHtml } from "../../report/html.ts";
 import { contradictedRun, madeRun, withFailedSample } from "../made-runs.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { HtmlValidate } from "html-validate";
-import { compareAll } from "../../datapath/comparison.ts";
-import { wireOf } from "../../datapath/run-words.ts";
+import { compareAll } from "../../datapath/run/comparison.ts";
+import { wireOf } from "../../datapath/run/run-words.ts";
 import { foundPathMtu, headersOf, packetBudget } from "../../report/diagram.ts";
 import { reportHtml } from "../../report/html.ts";
 import { html } from "../../report/markup.ts";

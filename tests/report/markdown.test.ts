@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { compareAll } from "../../datapath/comparison.ts";
+import { compareAll } from "../../datapath/run/comparison.ts";
 import { reportMarkdown } from "../../report/markdown.ts";
 import { contradictedRun, madeRun } from "../made-runs.ts";
 

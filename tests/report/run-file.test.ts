@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
-import { runJsonSchema } from "../../datapath/run-schema.ts";
+import { runJsonSchema } from "../../datapath/run/run-schema.ts";
 import { parseRun, readRun, readRuns } from "../../report/run-file.ts";
 import { contradictedRun, madeRun } from "../made-runs.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { stripVTControlCharacters } from "node:util";
-import { compareRuns } from "../../datapath/comparison.ts";
+import { compareRuns } from "../../datapath/run/comparison.ts";
 import { comparisonText, summary, verdictText } from "../../report/terminal.ts";
 import { contradictedRun, madeRun, withFailedSample } from "../made-runs.ts";
 

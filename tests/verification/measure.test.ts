@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { kindsOfRound } from "../../datapath/round.ts";
+import { kindsOfRound } from "../../datapath/run/round.ts";
 import type { CommandResult, Host, Hosts } from "../../verification/hosts/host.ts";
 import {
   latencyByPath,

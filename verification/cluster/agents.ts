@@ -1,11 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { AppsV1Api, CoreV1Api, type KubeConfig, type V1Pod } from "@kubernetes/client-node";
-import { judgeAgent, type AgentEvidence, type AgentNode } from "../../datapath/agent-checks.ts";
+import { judgeAgent, type AgentEvidence, type AgentNode } from "../../datapath/cilium/agent-checks.ts";
 import type { Datapath } from "../../datapath/config/datapath.ts";
-import type { PlannedFeature } from "../../datapath/features.ts";
-import { fallbacksIn, foundByAgent, type FoundOnNode } from "../../datapath/found-features.ts";
-import type { Agent, Check } from "../../datapath/run.ts";
+import type { PlannedFeature } from "../../datapath/cilium/features.ts";
+import { fallbacksIn, foundByAgent, type FoundOnNode } from "../../datapath/cilium/found-features.ts";
+import type { Agent, Check } from "../../datapath/run/run.ts";
 import { podHost } from "../hosts/kubernetes.ts";
 import { inParallel } from "../in-parallel.ts";
 import { apiFailure } from "./pods.ts";

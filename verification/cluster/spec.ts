@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { images } from "../../datapath/config/images.ts";
-import { modeChange } from "../../datapath/run.ts";
+import { modeChange } from "../../datapath/run/run.ts";
 import { verificationSettings } from "../spec.ts";
 
 /** What the verification of a cluster is given on standard input. */

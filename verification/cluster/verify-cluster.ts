@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { ApiException, CoreV1Api, VersionApi, type KubeConfig } from "@kubernetes/client-node";
-import { datapathAskedOfCilium } from "../../datapath/asked-of-cilium.ts";
+import { datapathAskedOfCilium } from "../../datapath/cilium/asked-of-cilium.ts";
 import { commonCidr, containsCidr } from "../../datapath/cidr.ts";
 import { datapath as datapathSchema, type Datapath } from "../../datapath/config/datapath.ts";
-import { featuresOf } from "../../datapath/features.ts";
-import { planFor } from "../../datapath/plan.ts";
-import type { Run } from "../../datapath/run.ts";
+import { featuresOf } from "../../datapath/cilium/features.ts";
+import { planFor } from "../../datapath/plan/plan.ts";
+import type { Run } from "../../datapath/run/run.ts";
 import { clientConfig } from "../client-config.ts";
 import { kubernetesHosts, type NodePods } from "../hosts/kubernetes.ts";
 import { inParallel } from "../in-parallel.ts";

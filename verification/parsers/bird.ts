@@ -1,5 +1,5 @@
 import { sessionPrefix } from "../../datapath/bgp/bird.ts";
-import type { BgpSessionEvidence } from "../../datapath/evidence.ts";
+import type { BgpSessionEvidence } from "../../datapath/proof/evidence.ts";
 
 /**
  * Reads `birdc show protocols all` of BIRD 2: the BGP sessions by their peer's name. A session that is down says nothing of routes. Throws

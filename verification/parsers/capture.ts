@@ -1,5 +1,5 @@
 import ipaddr from "ipaddr.js";
-import type { WireEvidence } from "../../datapath/evidence.ts";
+import type { WireEvidence } from "../../datapath/proof/evidence.ts";
 
 /** Bytes of each packet that the capture has to keep: Ethernet, outer IPv4, UDP, tunnel header with options, inner Ethernet and IPv4. */
 export const snapLengthBytes = 160;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { LinkEvidence, RouteEvidence } from "../../datapath/evidence.ts";
+import type { LinkEvidence, RouteEvidence } from "../../datapath/proof/evidence.ts";
 
 const links = z.array(
   z.object({

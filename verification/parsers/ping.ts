@@ -1,4 +1,4 @@
-import type { ReplyLog } from "../../datapath/mode-change.ts";
+import type { ReplyLog } from "../../datapath/plan/mode-change.ts";
 
 /** Round-trip times in milliseconds that `ping` printed, one a reply. */
 export function parseRoundTrips(text: string): number[] {

@@ -8,7 +8,7 @@ import path from "node:path";
 import { text } from "node:stream/consumers";
 import { labConfig } from "../../datapath/config/index.ts";
 import { formatFindings, type Finding } from "../../datapath/findings.ts";
-import { judgeMachines, parseFacts, type MachineFacts } from "../../datapath/preflight.ts";
+import { judgeMachines, parseFacts, type MachineFacts } from "../../datapath/machines/preflight.ts";
 import { preflightSpec, type PreflightSpec } from "./spec.ts";
 import { runOverSsh } from "./ssh.ts";
 

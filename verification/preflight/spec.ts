@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { floors } from "../../datapath/preflight.ts";
+import { floors } from "../../datapath/machines/preflight.ts";
 
 const endpoint = z.object({
   host: z.string(),

@@ -3,7 +3,7 @@ import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ApiException, CoreV1Api, CustomObjectsApi, type KubeConfig, type V1Pod } from "@kubernetes/client-node";
 import { z } from "zod";
-import type { PodImage } from "../../datapath/agent-image.ts";
+import type { PodImage } from "../../datapath/cilium/agent-image.ts";
 
 const namespace = "kube-system";
 const label = "datapath-lab/clean-node";

@@ -13,7 +13,7 @@ import {
   type NetworkedPod,
   type PodBeginnings,
   type RolloutObservation,
-} from "../../datapath/rollout.ts";
+} from "../../datapath/cilium/rollout.ts";
 import { labPodLabel } from "./spec.ts";
 
 const namespace = "kube-system";

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { CoreV1Api, AppsV1Api, type KubeConfig, type V1Secret } from "@kubernetes/client-node";
-import type { PodImage } from "../../datapath/agent-image.ts";
+import type { PodImage } from "../../datapath/cilium/agent-image.ts";
 import { clientConfig, type ClusterAddress } from "../client-config.ts";
 import { adoptable } from "./adoption.ts";
 import { cleanNodes } from "./cleaning.ts";

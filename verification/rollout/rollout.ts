@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { ApiException, CoreV1Api, type KubeConfig } from "@kubernetes/client-node";
-import { rolloutState, stalePods, type RolloutObservation } from "../../datapath/rollout.ts";
+import { rolloutState, stalePods, type RolloutObservation } from "../../datapath/cilium/rollout.ts";
 import { clientConfig } from "../client-config.ts";
 import { networkedPods, observe } from "./observe.ts";
 import { seenChange, type SeenChange } from "./replies.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { modeChange } from "../../datapath/run.ts";
+import { modeChange } from "../../datapath/run/run.ts";
 
 /** What the waiting program is given on standard input. */
 export const rolloutSpec = z.strictObject({

@@ -3,8 +3,8 @@ import { nodeBird } from "../../../datapath/bgp/bird.ts";
 import { labRouterBird, learningNamespaces } from "../../../datapath/bgp/embedded.ts";
 import { datapath as datapathSchema } from "../../../datapath/config/datapath.ts";
 import { namespaceMachines } from "../../../datapath/config/machines.ts";
-import { labNodes } from "../../../datapath/nodes.ts";
-import { planFor } from "../../../datapath/plan.ts";
+import { labNodes } from "../../../datapath/plan/nodes.ts";
+import { planFor } from "../../../datapath/plan/plan.ts";
 
 const pool = "10.42.0.0/16";
 const machines = namespaceMachines.parse({ kind: "namespaces" });

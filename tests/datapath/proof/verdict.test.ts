@@ -1,0 +1,217 @@
+import assert from "node:assert/strict";
+import { parseLabConfig } from "../../../datapath/config/index.ts";
+import type { NodeEvidence, RouteEvidence } from "../../../datapath/proof/evidence.ts";
+import { labNodes, type LabNode } from "../../../datapath/plan/nodes.ts";
+import { planFor, type NodePlan } from "../../../datapath/plan/plan.ts";
+import { judge, verdictOf } from "../../../datapath/proof/verdict.ts";
+
+function planned(datapath: object): {
+  plan: NodePlan;
+  nodes: readonly LabNode[];
+  evidence: NodeEvidence;
+  judged: (found: NodeEvidence) => string[];
+} {
+  const config = parseLabConfig({ datapath });
+  assert(config.machines.kind === "namespaces");
+  const nodes = labNodes(config.machines, config.datapath, "p:s:");
+  const plans = planFor(config.datapath, nodes, { carrier: "kernel", underlayMtuBytes: 1500 });
+  const [plan] = plans;
+  const peers = nodes.slice(1);
+  assert(plan !== undefined);
+  const routes = peers.flatMap((peer) => {
+    const route = plan.routes[peer.podCidr];
+    if (route === undefined || route.from === "default") return [];
+    const { from, ...words } = route;
+    assert.equal(from, "plan");
+    return [{ destination: peer.podCidr, ...words }];
+  });
+  const lookedUp = peers.map((peer) => {
+    const { device, via, mtuBytes, tunnelEndpoint } = plan.routes[peer.podCidr] ?? assert.fail();
+    const route: RouteEvidence = {
+      destination: peer.pod.address,
+      device,
+      ...(via === undefined ? {} : { via }),
+      ...(mtuBytes === undefined ? {} : { mtuBytes }),
+      ...(tunnelEndpoint === undefined ? {} : { tunnelEndpoint }),
+    };
+    return [peer.pod.address, route] as const;
+  });
+  // What a node shows on which the plan is in effect.
+  const evidence: NodeEvidence = {
+    node: plan.node,
+    failures: [],
+    links: [
+      { name: "eth0", kind: "veth", up: true, mtuBytes: 1500 },
+      ...Object.entries(plan.links).flatMap(([name, link]) =>
+        link.state === "up" ? [{ name, kind: link.kind, up: true, mtuBytes: 1500, port: link.port }] : [],
+      ),
+    ],
+    routes: [
+      { destination: "default", device: "eth0", via: "172.30.0.1" },
+      { destination: "10.42.0.10", device: "lxc_pod" },
+      ...routes,
+    ],
+    routeTo: Object.fromEntries(lookedUp),
+    podDefaultRoute: {
+      destination: "default",
+      device: "eth0",
+      ...(plan.podRouteMtuBytes === undefined ? {} : { mtuBytes: plan.podRouteMtuBytes }),
+    },
+    pathMtu: { "node-2": { largestBytes: plan.pathMtuBytes } },
+    wire:
+      plan.wire.pods === "encapsulated"
+        ? { encapsulated: { [`UDP ${plan.wire.port}`]: 40 }, bare: 0, captured: 40 }
+        : { encapsulated: {}, bare: 40, captured: 40 },
+    masquerade: { seenFrom: "172.30.0.2" },
+  };
+  const judged = (found: NodeEvidence): string[] =>
+    judge(plan, found, nodes, "10.42.0.0/16", { pathMtu: ["node-2"], masquerade: "node-2" })
+      .filter(({ ok }) => ok !== true)
+      .map(
+        ({ name, expected, found: seen, ok }) => `${name}: ${expected} / ${seen}${ok === null ? " (incomplete)" : ""}`,
+      );
+  return { plan, nodes, evidence, judged };
+}
+
+describe("the judge", () => {
+  for (const datapath of [{ mode: "vxlan" }, { mode: "native" }, { mode: "native", routes: "router" }]) {
+    it(`confirms ${JSON.stringify(datapath)} where the plan is in effect`, () => {
+      const { evidence, judged } = planned(datapath);
+      assert.deepEqual(judged(evidence), []);
+    });
+  }
+
+  const { plan: nativePlan, nodes: nativeNodes, evidence: native, judged: onNative } = planned({ mode: "native" });
+  const { evidence: vxlan, judged: onVxlan } = planned({ mode: "vxlan" });
+  const broken: [string, (found: NodeEvidence) => string[], NodeEvidence, string[]][] = [
+    [
+      "a tunnel device that should be gone",
+      onNative,
+      {
+        ...native,
+        links: [...(native.links ?? []), { name: "cilium_vxlan", kind: "vxlan", up: true, mtuBytes: 1500, port: 8472 }],
+      },
+      ["link cilium_vxlan: absent / vxlan, UDP 8472, up"],
+    ],
+    [
+      "a tunnel device that is down",
+      onVxlan,
+      { ...vxlan, links: [{ name: "cilium_vxlan", kind: "vxlan", up: false, mtuBytes: 1500, port: 8472 }] },
+      ["link cilium_vxlan: vxlan, UDP 8472, up / vxlan, UDP 8472, down"],
+    ],
+    [
+      "a route gone, and the lookup with it",
+      onNative,
+      {
+        ...native,
+        routes: (native.routes ?? []).filter(({ destination }) => destination !== "10.42.1.0/24"),
+        routeTo: { "10.42.2.10": native.routeTo["10.42.2.10"] ?? assert.fail() },
+      },
+      [
+        "route to 10.42.1.0/24: via 172.30.0.6 dev eth0 / none of its own",
+        "route looked up for node-2's pod: via 172.30.0.6 dev eth0 / no route",
+      ],
+    ],
+    [
+      "a route into the pool that nobody planned",
+      onNative,
+      {
+        ...native,
+        routes: [...(native.routes ?? []), { destination: "10.42.9.0/24", device: "eth0", via: "172.30.0.6" }],
+      },
+      ["other routes to pods: none / 10.42.9.0/24 via 172.30.0.6 dev eth0"],
+    ],
+    [
+      "another route MTU",
+      onVxlan,
+      {
+        ...vxlan,
+        routes: (vxlan.routes ?? []).map((route) =>
+          route.mtuBytes === undefined ? route : { ...route, mtuBytes: 1400 },
+        ),
+      },
+      [
+        "route to 10.42.1.0/24: via 10.42.1.1 dev cilium_vxlan mtu 1450 to 172.30.0.6 / via 10.42.1.1 dev cilium_vxlan mtu 1400 to 172.30.0.6",
+        "route to 10.42.2.0/24: via 10.42.2.1 dev cilium_vxlan mtu 1450 to 172.30.0.10 / via 10.42.2.1 dev cilium_vxlan mtu 1400 to 172.30.0.10",
+      ],
+    ],
+    [
+      "a pod with the old MTU",
+      onNative,
+      { ...native, podDefaultRoute: { destination: "default", device: "eth0", mtuBytes: 1450 } },
+      ["MTU on the pod's default route: the device's / 1450"],
+    ],
+    [
+      "a smaller path",
+      onNative,
+      { ...native, pathMtu: { "node-2": { largestBytes: 1400 } } },
+      ["path MTU to node-2's pod: 1500 bytes / 1400 bytes"],
+    ],
+    [
+      "a path that carries nothing",
+      onNative,
+      { ...native, pathMtu: { "node-2": {} } },
+      ["path MTU to node-2's pod: 1500 bytes / no packet passes"],
+    ],
+    [
+      "tunnelled packets in native mode",
+      onNative,
+      { ...native, wire: { encapsulated: { "UDP 8472": 3 }, bare: 40, captured: 43 } },
+      ["pod packets on the wire inside UDP 8472: none / 3 packets"],
+    ],
+    [
+      "bare packets in tunnel mode, and none in the tunnel",
+      onVxlan,
+      { ...vxlan, wire: { encapsulated: {}, bare: 7, captured: 7 } },
+      ["pod packets on the wire inside UDP 8472: some / none", "pod packets on the wire, bare: none / 7 packets"],
+    ],
+    [
+      "the pod's own address outside",
+      onNative,
+      { ...native, masquerade: { seenFrom: "10.42.0.10" } },
+      ["source of the pod's packets at node-2: 172.30.0.2 (masqueraded) / 10.42.0.10 (the pod's own)"],
+    ],
+  ];
+  for (const [title, judged, evidence, expected] of broken) {
+    it(`contradicts ${title}`, () => {
+      assert.deepEqual(judged(evidence), expected);
+    });
+  }
+
+  it("takes packets to nodes with either source from an agent that exempts nodes at first, and no third one", () => {
+    const plan: NodePlan = {
+      ...nativePlan,
+      masquerade: { podCidr: "10.42.0.0/24", excludedCidr: "10.42.0.0/16", exceptNodes: "at first" },
+    };
+    const judgedAt = (seenFrom: string): boolean | null | undefined =>
+      judge(plan, { ...native, masquerade: { seenFrom } }, nativeNodes, "10.42.0.0/16", {
+        pathMtu: ["node-2"],
+        masquerade: "node-2",
+      }).find(({ name }) => name.startsWith("source of"))?.ok;
+    // 10.99.0.11 for 10.42.0.100 is what the real agent showed after its first minutes.
+    assert.deepEqual(["10.42.0.10", "172.30.0.2", "172.30.0.77"].map(judgedAt), [true, true, false]);
+  });
+
+  it("says what could not be read, in the tool's words, instead of guessing", () => {
+    const rest = Object.fromEntries(Object.entries(native).filter(([name]) => name !== "wire"));
+    const without = onNative({ ...(rest as Omit<NodeEvidence, "wire">), failures: ["tcpdump ended: no such device"] });
+    assert.deepEqual(without, [
+      "pod packets on the wire inside a tunnel: none / not read: tcpdump ended: no such device (incomplete)",
+      "pod packets on the wire, bare: some / not read: tcpdump ended: no such device (incomplete)",
+    ]);
+  });
+
+  it("weighs a contradiction over missing evidence, and that over confirmation", () => {
+    const check = (ok: boolean | null): Parameters<typeof verdictOf>[0][number] => ({
+      node: "n",
+      name: "c",
+      expected: "",
+      found: "",
+      ok,
+    });
+    assert.equal(verdictOf([check(true), check(null), check(false)]), "contradicted");
+    assert.equal(verdictOf([check(true), check(null)]), "incomplete");
+    assert.equal(verdictOf([check(true)]), "confirmed");
+    assert.equal(verdictOf([]), "incomplete");
+  });
+});

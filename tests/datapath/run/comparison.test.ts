@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import { compareAll, compareRuns, ComparisonRefused, inPercent } from "../../../datapath/run/comparison.ts";
+import type { Run } from "../../../datapath/run/run.ts";
+import { contradictedRun, madeRun, withFailedSample } from "../../made-runs.ts";
+
+const vxlan = madeRun({ mode: "vxlan", seed: 1 });
+const native = madeRun({ mode: "native", seed: 2, startedAt: "2026-11-23T09:05:00.000Z" });
+
+function refusal(a: readonly Run[], b: readonly Run[]): readonly string[] {
+  try {
+    compareRuns(a, b);
+  } catch (error) {
+    assert.ok(error instanceof ComparisonRefused);
+    return error.reasons;
+  }
+  throw new assert.AssertionError({ message: "the comparison was not refused" });
+}
+
+const difference = (a: readonly Run[], b: readonly Run[]) => {
+  const { differences } = compareRuns(a, b);
+  const [first] = differences;
+  assert.ok(first);
+  return first;
+};
+
+describe("compareRuns", () => {
+  it("says by how much one datapath is faster, plainly and beside its own nodes", () => {
+    const { absolute, besideNodes, words, medians, unit } = difference([vxlan], [native]);
+    assert.ok(
+      absolute.confidence && absolute.confidence.lower < 14.3 / 12.1 && absolute.confidence.upper > 14.3 / 12.1,
+    );
+    assert.ok(besideNodes?.confidence && besideNodes.confidence.lower > 1);
+    assert.equal(medians.a, vxlan.throughput.podToPod["1"]?.median);
+    assert.equal(medians.b, native.throughput.podToPod["1"]?.median);
+    assert.equal(unit, "sample");
+    assert.match(
+      words,
+      /^native is faster than vxlan by 1\d % ± \d \(1 stream\); beside the nodes' own throughput: \+1\d % ± \d$/,
+    );
+  });
+
+  it("says the same the other way round", () => {
+    assert.match(difference([native], [vxlan]).words, /^vxlan is slower than native by 1\d % ± \d \(1 stream\)/);
+  });
+
+  it("claims nothing that the samples can't show", () => {
+    const again = madeRun({ mode: "vxlan", seed: 5, startedAt: "2026-11-23T10:00:00.000Z" });
+    assert.match(
+      difference([vxlan], [again]).words,
+      /^no difference between vxlan of 2026-11-23 10:00 and vxlan of 2026-11-23 09:00 that these samples can show \(/,
+    );
+  });
+
+  it("gives no interval from one sample a side", () => {
+    const [a, b] = [madeRun({ rounds: 1 }), madeRun({ mode: "native", rounds: 1 })];
+    assert.match(difference([a], [b]).words, /^native against vxlan: \+\d+ %, from too few observations/);
+  });
+
+  it("takes out what a slower machine did to both pods and nodes", () => {
+    const slower = madeRun({ mode: "native", seed: 4, machine: 0.8, startedAt: "2026-11-23T09:10:00.000Z" });
+    const comparison = compareRuns([vxlan], [slower]);
+    const [first] = comparison.differences;
+    assert.ok(first && first.absolute.factor < 1);
+    assert.ok(first.besideNodes && first.besideNodes.factor > 1.1);
+    assert.ok(
+      comparison.caveats.some((caveat) => caveat.startsWith("The bare nodes were not equally fast (1 stream, −")),
+      comparison.caveats.join("\n"),
+    );
+  });
+
+  it("counts runs, not samples, from three runs a side on", () => {
+    // Each run's machine is off by its own factor: the samples within a run agree far better than the runs do.
+    const runs = (mode: "vxlan" | "native", hour: number): Run[] =>
+      [0.85, 1, 1.15].map((machine, index) =>
+        madeRun({ mode, machine, seed: hour + index, startedAt: `2026-11-23T${hour}:0${index}:00.000Z` }),
+      );
+    const few = difference(runs("vxlan", 10).slice(0, 2), runs("native", 11).slice(0, 2));
+    const { absolute, unit, besideNodes } = difference(runs("vxlan", 10), runs("native", 11));
+    assert.equal(few.unit, "sample");
+    assert.equal(unit, "run");
+    assert.ok(absolute.confidence && absolute.confidence.upper - absolute.confidence.lower > 0.5);
+    assert.ok(besideNodes?.confidence && besideNodes.confidence.upper - besideNodes.confidence.lower < 0.1);
+  });
+
+  it("compares every path, UDP and latency", () => {
+    const kinds = compareRuns([vxlan], [native]).differences.map(
+      ({ quantity, protocol, path, streams }) => `${quantity} ${protocol} ${path} ${streams ?? ""}`,
+    );
+    assert.deepEqual(kinds, [
+      "throughput tcp podToPod 1",
+      "throughput tcp nodeToNode 1",
+      "throughput tcp podToPodSameNode 1",
+      "throughput tcp podToPod 4",
+      "throughput tcp nodeToNode 4",
+      "throughput tcp podToPodSameNode 4",
+      "throughput udp podToPod ",
+      "throughput udp nodeToNode ",
+      "latency icmp podToPod ",
+      "latency icmp nodeToNode ",
+      "latency icmp podToPodSameNode ",
+    ]);
+  });
+
+  it("names failed samples", () => {
+    const { caveats } = compareRuns([withFailedSample(vxlan)], [native]);
+    assert.ok(caveats.includes("1 sample failed and is in none of the figures."), caveats.join("\n"));
+  });
+
+  it("refuses a contradicted run, with the counts", () => {
+    assert.deepEqual(refusal([vxlan], [contradictedRun()]), [
+      "local-native-2026-11-23T09-00-00-000Z-wrong is contradicted: of 33 checks 3 failed and 1 could not be judged",
+    ]);
+  });
+
+  it("refuses with every reason at once", () => {
+    const other: Run = {
+      ...native,
+      verdict: "incomplete",
+      nodes: native.nodes.slice(0, 2),
+      kernel: "6.8.0-45-generic",
+      versions: { ...native.versions, iperf3: "3.17" },
+      conditions: { ...native.conditions, settings: { ...native.conditions.settings, durationSeconds: 10 } },
+    };
+    const reasons = refusal([vxlan], [other]);
+    assert.deepEqual(
+      reasons.map((reason) => reason.replace(/:.*/, "").replace(/^local\S+ /, "")),
+      ["is incomplete", "nodes differ", "versions differ", "kernel differs", "sample settings differ"],
+    );
+    assert.throws(() => compareRuns([vxlan], [other]), {
+      name: "ComparisonRefused",
+      message: /^These runs can't be compared:\n {2}- .*incomplete[\s\S]*npm run lab -- compare --datapaths A,B$/,
+    });
+  });
+
+  it("refuses a run beside itself, mixed sides and empty ones", () => {
+    assert.deepEqual(refusal([vxlan], [vxlan]), [`${vxlan.id} stands on both sides`]);
+    assert.deepEqual(refusal([vxlan, native], [madeRun({ mode: "geneve" })]), [
+      "one side mixes datapaths: vxlan, native",
+    ]);
+    assert.deepEqual(refusal([], [vxlan]), ["one side has no run"]);
+  });
+});
+
+describe("compareAll", () => {
+  it("compares every other datapath with the first, and keeps refusals among the results", () => {
+    const outcomes = compareAll([vxlan, native, { ...madeRun({ mode: "geneve" }), kernel: "6.8.0" }]);
+    assert.deepEqual(
+      outcomes.map((outcome) => ("refused" in outcome ? outcome : [outcome.a.label, outcome.b.label])),
+      [
+        ["vxlan", "native"],
+        {
+          a: "vxlan",
+          b: "geneve",
+          refused: [
+            "kernel differs: 6.1.0-18-amd64 in local-vxlan-2026-11-23T09-00-00-000Z, " +
+              "6.1.0-18-amd64, 6.8.0 in local-geneve-2026-11-23T09-00-00-000Z",
+          ],
+        },
+      ],
+    );
+  });
+
+  it("has nothing to say of a single run", () => {
+    assert.deepEqual(compareAll([vxlan]), []);
+  });
+});
+
+describe("inPercent", () => {
+  it("writes no more digits than the interval allows", () => {
+    const of = (factor: number, half: number) =>
+      inPercent({ factor, confidence: { level: 0.95, lower: factor - half, upper: factor + half } });
+    assert.equal(of(1.1234, 0.03), "+12 % ± 3");
+    assert.equal(of(0.9876, 0.004), "−1.2 % ± 0.4");
+    assert.equal(of(1.001, 0.02), "0 % ± 2");
+    assert.equal(inPercent({ factor: 1.5 }), "+50 %");
+  });
+});
