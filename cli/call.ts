@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { inOtherMode } from "../datapath/config/other-mode.ts";
 import { readStackConfig } from "./workspace.ts";
 
 /** What a command is called with, and where it prints. */
@@ -30,7 +31,6 @@ export type Command = (call: Call) => Promise<number>;
 
 export type Config = Readonly<Record<string, unknown>>;
 
-const datapathSection = z.looseObject({ mode: z.string() });
 const carriers = ["direct", "router", "bgp"];
 
 /** The lab's config in a call: its stack's, with the datapath that the call has in its place. */
@@ -40,17 +40,17 @@ export async function configOf({ stack, datapath: mode }: Call): Promise<Config>
 }
 
 /**
- * The config with another datapath, named by its mode, and for native also by who carries the routes: `native:router`. Of the
- * stack's own mode everything else stays as the stack has it.
+ * The config with another datapath, named by its mode, and for native also by who carries the routes: `native:router`. The tuning
+ * stays as the stack has it, so that what is compared differs in nothing else.
  */
 export function withDatapath(config: Config, name: string): Config {
   const [mode = "", carrier] = name.split(":");
   if (carrier !== undefined && (mode !== "native" || !carriers.includes(carrier))) {
     throw new Error(`There is no datapath ${name}. Only native says more: native:${carriers.join(", native:")}.`);
   }
-  const configured = datapathSection.safeParse(config["datapath"]);
-  const section = configured.success && configured.data.mode === mode ? configured.data : { mode };
-  return { ...config, datapath: carrier === undefined ? section : { ...section, routes: carrier } };
+  const section = z.record(z.string(), z.unknown()).safeParse(config["datapath"]).data ?? {};
+  const named = { mode, ...(carrier === undefined ? {} : { routes: carrier }) };
+  return { ...config, datapath: inOtherMode(section, named) };
 }
 
 export function terminal(): { colour: boolean; columns: number } {

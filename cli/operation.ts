@@ -64,6 +64,17 @@ export function operationOptions(
   };
 }
 
+/** A live view on standard error, where that is a terminal. */
+export function liveView(config: Config): LiveView | undefined {
+  if (!process.stderr.isTTY || process.env["TERM"] === "dumb" || process.env["CI"] === "true") return undefined;
+  const planned = plannedWork(config);
+  return new LiveView({
+    stream: process.stderr,
+    columns: () => process.stderr.columns || 80,
+    ...(planned === undefined ? {} : { planned }),
+  });
+}
+
 /**
  * Runs an operation that takes its time: on a terminal with a live view of it, everywhere else with the engine's own lines.
  */
@@ -74,14 +85,8 @@ export async function watch<Result>(
   operation: (options: ReturnType<typeof operationOptions> & Pick<UpOptions, "onEvent">) => Promise<Result>,
 ): Promise<Result> {
   const options = operationOptions(call, configFile);
-  const isLive = process.stderr.isTTY && process.env["TERM"] !== "dumb" && process.env["CI"] !== "true";
-  if (!isLive) return operation(options);
-  const planned = plannedWork(config);
-  const view = new LiveView({
-    stream: process.stderr,
-    columns: () => process.stderr.columns || 80,
-    ...(planned === undefined ? {} : { planned }),
-  });
+  const view = liveView(config);
+  if (view === undefined) return operation(options);
   call.signal.addEventListener("abort", view.erase);
   try {
     return await operation({ ...options, onOutput: () => undefined, onEvent: view.event });

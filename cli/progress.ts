@@ -86,6 +86,17 @@ export class LiveView {
     return this.#hasShownError;
   }
 
+  /** Takes in what a program of this project does, where no engine runs it: its name, then each of its lines of progress. */
+  readonly begin = (name: string): void => {
+    this.#running.set(name, name);
+    this.#draw();
+  };
+
+  readonly progress = (text: string): void => {
+    this.#progress(text);
+    this.#draw();
+  };
+
   /** Takes in one event of the engine. */
   readonly event = (event: EngineEvent): void => {
     const { resourcePreEvent, resOutputsEvent, resOpFailedEvent, diagnosticEvent } = event;

@@ -5,6 +5,7 @@ import { datapathName } from "../datapath/run/run-words.ts";
 import type { Run } from "../datapath/run/run.ts";
 import { reportHtml } from "../report/html.ts";
 import { reportMarkdown } from "../report/markdown.ts";
+import { pictures } from "../report/picture.ts";
 import { readRun, readRuns, type KeptRun } from "../report/run-file.ts";
 import { comparisonText, summary, verdictText } from "../report/terminal.ts";
 
@@ -13,7 +14,7 @@ export interface ReportOptions {
   /** Run files; none: the newest run of each datapath of the stack that was measured last. */
   readonly files: readonly string[];
   readonly runsFolder: string;
-  /** Folder of report.html and report.md. */
+  /** Folder of report.html, report.md and the pictures. */
   readonly outputFolder: string;
   readonly colour: boolean;
   /** Width of the terminal in characters. */
@@ -26,7 +27,7 @@ export interface ReportOptions {
 }
 
 /**
- * Writes the report of kept runs as HTML and Markdown and prints it for the terminal, or as JSON.
+ * Writes the report of kept runs as HTML, Markdown and pictures, and prints it for the terminal, or as JSON.
  * @returns the file of the HTML page
  * @throws where there is no run, or a named file is none; a comparison that is refused is in the report with its reasons
  */
@@ -42,10 +43,13 @@ export async function report(options: ReportOptions): Promise<string> {
   await mkdir(outputFolder, { recursive: true });
   await writeWhole(page, reportHtml(runs, outcomes));
   await writeWhole(path.join(outputFolder, "report.md"), reportMarkdown(runs, outcomes));
+  const drawn = pictures(runs);
+  for (const { name, svg } of drawn) await writeWhole(path.join(outputFolder, name), svg);
   print(
     options.json ? `${JSON.stringify(jsonOf(outcomes, page, kept), undefined, 2)}\n` : textOf(kept, outcomes, options),
   );
-  log(`Report: ${asSeenFromHere(page)} (and report.md beside it, for a pull request)`);
+  const beside = ["report.md for a pull request", ...drawn.map(({ name }) => name)];
+  log(`Report: ${asSeenFromHere(page)} (and beside it ${beside.join(", ")})`);
   return page;
 }
 
@@ -82,7 +86,7 @@ function jsonOf(outcomes: readonly Outcome[], page: string, kept: readonly KeptR
     comparisons: outcomes.map((outcome) => {
       if ("refused" in outcome) return outcome;
       const { a, b, differences, caveats } = outcome;
-      return { a: a.label, b: b.label, differences, caveats };
+      return { a: a.name, b: b.name, differences, caveats };
     }),
   };
 }

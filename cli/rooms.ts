@@ -79,7 +79,7 @@ export const rooms: readonly Room[] = [
   },
   {
     folder: "report",
-    about: "Runs as terminal text, HTML and Markdown.",
+    about: "Runs as terminal text, HTML, Markdown and pictures.",
     mayImport: ["datapath"],
     withoutPackages: [pulumi, "@kubernetes/client-node"],
     never: "Pulumi; figures of its own",

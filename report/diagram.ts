@@ -12,7 +12,8 @@ interface Header {
 
 /**
  * Headers in front of a TCP segment between pods on different nodes, in their order on the wire.
- * Sizes: IEEE 802.3 without tag and checksum 14, RFC 791 20, RFC 768 8, RFC 7348 8, RFC 8926 8 without options, RFC 9293 20.
+ * Sizes: IEEE 802.3 without tag and checksum 14, RFC 791 20, RFC 768 8, RFC 7348 8, RFC 8926 8 without options, RFC 9293 20 with
+ * the timestamps of RFC 7323 12, which Linux sends unless told not to.
  */
 export function headersOf(wire: PlannedWire): readonly Header[] {
   const tunnel: readonly Header[] =
@@ -28,7 +29,7 @@ export function headersOf(wire: PlannedWire): readonly Header[] {
     ...tunnel,
     { name: "Ethernet", bytes: 14, kind: "inner" },
     { name: "IPv4", bytes: 20, kind: "inner" },
-    { name: "TCP", bytes: 20, kind: "inner" },
+    { name: "TCP", bytes: 32, kind: "inner" },
   ];
 }
 
@@ -80,19 +81,25 @@ export function packetDiagram(run: Run, id: string): Markup | undefined {
     return html`<rect class="${kind}" x="${x.toFixed(2)}" y="18" width="${(bytes * scale).toFixed(2)}" height="22" />`;
   });
   const payloadX = headerBytes * scale;
-  // Outer and inner headers stand in rows of their own, at one scale, so that each name has room.
-  const enlarged = 6.25;
+  // Outer and inner headers stand in rows of their own, at one scale. A cell too narrow for its name is the last of its row.
+  const enlarged = 5.15;
+  const roomForName = 45;
   const row = (kind: Header["kind"], y: number): Markup[] => {
     let x = 0;
     return headers
       .filter((header) => header.kind === kind)
       .map(({ name, bytes }) => {
         const size = bytes * enlarged;
+        const isNarrow = size < roomForName && name.length > 3;
+        const centre = (x + size / 2).toFixed(1);
+        const label = isNarrow
+          ? html`<text x="${(x + size + 5).toFixed(1)}" y="${y + 14}">${name}</text>`
+          : html`<text class="on" x="${centre}" y="${y + 14}">${name}</text>`;
         const cell = html`<g>
-          <rect class="${kind}" x="${x}" y="${y}" width="${size - 1}" height="34" rx="2" />
-          <text class="on" x="${x + size / 2}" y="${y + 14}">${name}</text>
-          <text class="on" x="${x + size / 2}" y="${y + 28}">${bytes}</text>
-        </g>`;
+            <rect class="${kind}" x="${x.toFixed(1)}" y="${y}" width="${(size - 1).toFixed(1)}" height="34" rx="2" />
+            ${isNarrow ? undefined : label} <text class="on" x="${centre}" y="${y + 28}">${bytes}</text>
+          </g>
+          ${isNarrow ? label : undefined}`;
         x += size;
         return cell;
       });
@@ -122,10 +129,10 @@ export function packetDiagram(run: Run, id: string): Markup | undefined {
     <text class="centre" x="${((width + payloadX) / 2).toFixed(1)}" y="33">TCP payload ${budget.payloadBytes}</text>
     ${
       hasOuter
-        ? html`<text x="0" y="60">Added by the tunnel: ${budget.overheadBytes} bytes (headers enlarged, to scale)</text>
-            ${row("outer", 66)} <text x="0" y="${innerY - 6}">The pod&#39;s own headers</text>`
+        ? html`<text x="0" y="60">Added by the tunnel: ${budget.overheadBytes} bytes (enlarged)</text>
+            ${row("outer", 66)} <text x="0" y="${innerY - 6}">The pod&#39;s own headers, TCP with timestamps</text>`
         : html`<text x="0" y="${innerY - 24}">Added: nothing</text>
-            <text x="0" y="${innerY - 6}">The pod&#39;s own headers (enlarged, to scale)</text>`
+            <text x="0" y="${innerY - 6}">The pod&#39;s own headers, TCP with timestamps</text>`
     }
     ${row("inner", innerY)}
   </svg>`;
@@ -157,8 +164,8 @@ export function pathDiagram(run: Run, id: string): Markup | undefined {
   const tops = heights.map((_, row) => 20 + heights.slice(0, row).reduce((sum, height) => sum + height + gap, 0));
   const bottom = (tops.at(-1) ?? 0) + (heights.at(-1) ?? 0);
   const wireBoxes = wireLines(run, [first.name, second.name]);
-  const wireTop = bottom + 22;
-  const height = wireTop + wireBoxes.length * lineHeight + 12;
+  const wireTop = bottom + 26;
+  const height = wireTop + (wireBoxes.length + 1) * lineHeight + 8;
   const centres = [columnWidth / 2, width - columnWidth / 2];
   const drawn = columns.map((boxes, side) =>
     boxes.map((box, row) => {
@@ -197,10 +204,17 @@ export function pathDiagram(run: Run, id: string): Markup | undefined {
     <text class="name" x="0" y="11">${shortened(first.name)}</text>
     <text class="name" x="${width - columnWidth}" y="11">${shortened(second.name)}</text>
     ${drawn}
-    <path class="wire" d="M${centres[0] ?? 0},${bottom} V${wireTop - 10} H${centres[1] ?? 0} V${bottom}" />
+    ${(wire.pods === "encapsulated" ? ["wire tunnel", "wire"] : ["wire"]).map(
+      (name) =>
+        html`<path
+          class="${name}"
+          d="M${centres[0] ?? 0},${bottom} V${wireTop - 10} H${centres[1] ?? 0} V${bottom}"
+        />`,
+    )}
+    <text class="centre name" x="${width / 2}" y="${wireTop + 10}">pod packets on the wire</text>
     ${wireBoxes.map(
       (line, index) =>
-        html`<text class="centre" x="${width / 2}" y="${wireTop + 8 + index * lineHeight}">${line}</text>`,
+        html`<text class="centre" x="${width / 2}" y="${wireTop + 10 + (index + 1) * lineHeight}">${line}</text>`,
     )}
   </svg>`;
 }
@@ -246,8 +260,15 @@ function boxesOf({ checks }: Run, node: Run["nodes"][number], peer: Run["nodes"]
   const route =
     own.find(({ name }) => name === `route looked up for ${peer.name}'s pod`) ??
     own.find(({ name }) => name === `route to ${peer.podCidr}`);
+  const pathMtu = own.find(({ name }) => name === `path MTU to ${peer.name}'s pod`);
+  const pod: Box = { title: "pod", lines: [`eth0, in ${node.podCidr}`], state: "plain" };
   return [
-    { title: "pod", lines: [`eth0, in ${node.podCidr}`], state: "plain" },
+    ...(pathMtu === undefined
+      ? [pod]
+      : judged("pod", pathMtu).map(({ lines: [found = "", ...others], ...box }) => ({
+          ...box,
+          lines: [...pod.lines, `path MTU ${found}`, ...others],
+        }))),
     ...judged("route", route).map((box) => ({ ...box, lines: [`${peer.podCidr}:`, ...box.lines] })),
     ...(shown.length === 0 && links.length > 0
       ? [{ title: "tunnel device", lines: ["absent"], state: "absent" as const }]

@@ -16,7 +16,8 @@ export interface PlotRow {
 
 const width = 340;
 const rowHeight = 30;
-const margins = { top: 6, right: 14, bottom: 40 };
+// At the right stands each row's median as a number.
+const margins = { top: 6, right: 48, bottom: 40 };
 // Text is drawn at 12 px; a character of it is never wider than this.
 const characterWidth = 7.3;
 
@@ -30,7 +31,14 @@ const element = z.object({ outerHTML: z.string() });
  */
 export function dotPlot(
   rows: readonly PlotRow[],
-  about: { readonly id: string; readonly title: string; readonly description: string; readonly axis: string },
+  about: {
+    readonly id: string;
+    readonly title: string;
+    readonly description: string;
+    readonly axis: string;
+    /** A value as it is written. */
+    readonly text: (value: number) => string;
+  },
 ): Markup {
   const document: unknown = new DOMParser().parseFromString("<!doctype html><html><body></body></html>", "text/html");
   const at = rows.map((row, index) => ({ ...row, index }));
@@ -58,7 +66,7 @@ export function dotPlot(
       label: start === 0 ? about.axis : `${about.axis} (axis does not start at 0)`,
       labelAnchor: "center",
       labelArrow: "none",
-      ticks: 5,
+      ticks: 4,
       grid: true,
     },
     y: { domain: [rows.length - 0.5, -0.5], axis: null },
@@ -98,6 +106,15 @@ export function dotPlot(
           strokeWidth: 3,
         },
       ),
+      Plot.text(at, {
+        y: "index",
+        frameAnchor: "right",
+        dx: 6,
+        textAnchor: "start",
+        fontWeight: 600,
+        fill: "colour",
+        text: ({ median }: PlotRow) => (median === undefined ? "" : about.text(median)),
+      }),
     ],
     color: { type: "identity" },
   });

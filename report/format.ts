@@ -1,4 +1,4 @@
-import { datapathName, routesCarrier, wireOf } from "../datapath/run/run-words.ts";
+import { datapathName, inText, pathName, routesCarrier, streamsName, wireOf } from "../datapath/run/run-words.ts";
 import type { Figures, Interval, Run } from "../datapath/run/run.ts";
 
 /** What stands where there is no number. */
@@ -12,7 +12,9 @@ export function gigabits(bitsPerSecond: number | undefined): string {
 /** Three significant digits, never an exponent: `0.0413`, `12.1`, `940`. */
 export function threeDigits(value: number): string {
   if (value === 0) return "0";
-  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
+  // Rounded first: 0.9996 is 1.00.
+  const rounded = Number(value.toPrecision(3));
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(rounded))));
   return value.toFixed(Math.min(digits, 6));
 }
 
@@ -48,7 +50,22 @@ export function count(value: number | undefined): string {
 }
 
 export function percent(value: number | undefined): string {
-  return value === undefined ? none : `${value.toFixed(value !== 0 && value < 0.1 ? 2 : 1)} %`;
+  return value === undefined ? none : `${value === 0 ? "0" : value.toFixed(value < 1 ? 2 : 1)} %`;
+}
+
+/** CPU use of sender and receiver, in percent of one core: `76/47`. */
+export function cpuUse(cpu: { readonly sender: Figures; readonly receiver: Figures } | undefined): string {
+  const [sender, receiver] = [cpu?.sender.median, cpu?.receiver.median];
+  return sender === undefined || receiver === undefined ? none : `${sender.toFixed(0)}/${receiver.toFixed(0)}`;
+}
+
+/** A failed sample and why: `round 1, TCP, pod to pod, 1 stream: iperf3: …`. */
+export function failedSamples({ samples }: Pick<Run, "samples">): string[] {
+  return samples.flatMap(({ result, path, protocol, streams, round }) =>
+    result.outcome === "failed"
+      ? [`round ${round}, ${protocol.toUpperCase()}, ${pathName(path)}, ${streamsName(streams)}: ${result.reason}`]
+      : [],
+  );
 }
 
 export interface CheckCounts {
@@ -78,7 +95,7 @@ export function verdictSentence(run: Run): string {
 /** The datapath in words: `VXLAN over UDP 8472`, `Native routing through a router`. */
 export function datapathTitle(run: Pick<Run, "datapath" | "plan">): string {
   const wire = wireOf(run);
-  if (wire === undefined) return datapathName(run);
+  if (wire === undefined) return inText(datapathName(run));
   if (wire.pods === "bare") {
     const carrier = routesCarrier(run);
     const by = { router: " through a router", bgp: " by BGP" }[carrier ?? ""] ?? "";

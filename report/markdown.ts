@@ -1,35 +1,45 @@
 import type { Outcome } from "../datapath/run/comparison.ts";
-import { pathName, paths, streamsName } from "../datapath/run/run-words.ts";
+import { inText, pathName, paths, streamsName } from "../datapath/run/run-words.ts";
 import type { Run } from "../datapath/run/run.ts";
 import {
   count,
+  cpuUse,
   datapathTitle,
+  failedSamples,
   gigabits,
   labTitle,
   milliseconds,
   none,
   percent,
+  plusMinusGigabits,
   range,
   ratioWithInterval,
   variation,
-  verdictSentence,
 } from "./format.ts";
+import { glanceRows } from "./glance.ts";
+import { offloads } from "./page/conditions.ts";
 import { repeatCommands } from "./repeat.ts";
+import { seriesOf, verdictLines, type Series } from "./series.ts";
 
-/** Runs as GitHub-flavoured Markdown, short enough for a pull request: verdicts, what may be said, figures, conditions. */
+/**
+ * Runs as GitHub-flavoured Markdown for a pull request: verdicts, what may be said, medians beside each other, what is not as it
+ * should be; everything else behind a line to open.
+ */
 export function reportMarkdown(runs: readonly [Run, ...Run[]], outcomes: readonly Outcome[] = []): string {
-  const [first] = runs;
-  const { cpuCount, cpuModel, settings } = first.conditions;
+  const series = seriesOf(runs);
+  const numbers = runs.flatMap((run) => [figures(run), latency(run)]);
   const blocks = [
     "## Datapath Lab",
-    runs.map((run) => `- **${run.verdict}** ${text(datapathTitle(run))}: ${text(verdictSentence(run))}`).join("\n"),
+    verdictLines(runs)
+      .map(({ verdict, sentence }) => `- **${verdict}** ${text(sentence)}`)
+      .join("\n"),
     ...outcomes.map(comparisonBlock),
-    ...runs.flatMap((run) => [faults(run), features(run), figures(run), latency(run)]),
-    [
-      `${text(labTitle(first))}; ${first.nodes.length} nodes, kernel ${text(first.kernel)}, ${cpuCount} × ${text(cpuModel)};`,
-      `${settings.samples} rounds of ${settings.durationSeconds} s; ${first.time.slice(0, 16).replace("T", " ")} UTC.`,
-      "Intervals are 95 % confidence intervals.",
-    ].join(" "),
+    series.length > 1 ? glance(series) : undefined,
+    ...runs.map(faults),
+    failures(series),
+    features(series),
+    ...(runs.length > 1 ? [folded("Run by run", numbers)] : numbers),
+    conditions(runs[0]),
     `\`\`\`sh\n${repeatCommands(runs).join("\n")}\n\`\`\``,
   ];
   return `${blocks.filter((block) => block !== undefined).join("\n\n")}\n`;
@@ -46,9 +56,16 @@ function table(headings: readonly string[], rows: readonly (readonly string[])[]
   return [line(headings), line(rule), ...rows.map((row) => line(row.map(text)))].join("\n");
 }
 
+function folded(title: string, blocks: readonly (string | undefined)[]): string | undefined {
+  const shown = blocks.filter((block) => block !== undefined);
+  if (shown.length === 0) return undefined;
+  return [`<details>\n<summary>${title}</summary>`, ...shown, "</details>"].join("\n\n");
+}
+
 function comparisonBlock(comparison: Outcome): string {
   if ("refused" in comparison) {
-    return `${text(comparison.b)} and ${text(comparison.a)} are not comparable:\n${comparison.refused.map((reason) => `- ${text(reason)}`).join("\n")}`;
+    const [a, b] = [inText(comparison.a), inText(comparison.b)];
+    return `${text(b)} and ${text(a)} are not comparable:\n${comparison.refused.map((reason) => `- ${text(reason)}`).join("\n")}`;
   }
   const { differences, caveats } = comparison;
   const [headline, ...others] = differences.filter(({ path }) => path === "podToPod");
@@ -57,6 +74,16 @@ function comparisonBlock(comparison: Outcome): string {
     ...others.map(({ words }) => `- ${text(words)}`),
     ...(caveats.length === 0 ? [] : ["", ...caveats.map((caveat) => `> ${text(caveat)}`)]),
   ].join("\n");
+}
+
+function glance(series: readonly Series[]): string | undefined {
+  const rows = glanceRows(series);
+  if (rows.length === 0) return undefined;
+  return table(
+    ["Median", ...series.map(({ name }) => text(name))],
+    rows.map(({ name, cells }) => [name, ...cells]),
+    "numbers",
+  );
 }
 
 function faults({ checks }: Run): string | undefined {
@@ -77,17 +104,30 @@ function faults({ checks }: Run): string | undefined {
   );
 }
 
-function features(run: Run): string | undefined {
-  const { features: all = [] } = run;
-  if (all.length === 0) return undefined;
-  return table(
-    [text(datapathTitle(run)), "Requested", "In effect"],
-    all.map(({ name, requested, effective, reason }) => {
-      const note = requested === effective ? "" : effective === undefined ? "" : " ⚠";
-      return [name, requested, `${effective ?? "not seen"}${note}${reason === undefined ? "" : ` (${reason})`}`];
-    }),
-    "words",
+function failures(series: readonly Series[]): string | undefined {
+  const texts = series.flatMap(({ name, runs }) =>
+    runs.flatMap(failedSamples).map((one) => `- ${text(name)}, ${text(one)}`),
   );
+  return texts.length === 0 ? undefined : ["Failed samples, in none of the figures:", ...texts].join("\n");
+}
+
+/** What differs from what was asked for stands open, the whole table does not. */
+function features(series: readonly Series[]): string | undefined {
+  const all = series.flatMap(({ name: datapath, runs: [run] }) =>
+    (run.features ?? []).map((feature) => ({ ...feature, name: `${datapath}: ${feature.name}` })),
+  );
+  const rows = (some: typeof all): string[][] =>
+    some.map(({ name, requested, effective, reason }) => {
+      const note = requested === effective || effective === undefined ? "" : " ⚠";
+      return [name, requested, `${effective ?? "not seen"}${note}${reason === undefined ? "" : ` (${reason})`}`];
+    });
+  const headings = ["Feature", "Requested", "In effect"];
+  const differing = all.filter(({ requested, effective }) => requested !== effective);
+  if (all.length === 0) return undefined;
+  return [
+    ...(differing.length === 0 ? [] : [table(headings, rows(differing), "words")]),
+    folded("Requested and in effect, feature by feature", [table(headings, rows(all), "words")]),
+  ].join("\n\n");
 }
 
 function figures(run: Run): string | undefined {
@@ -102,8 +142,10 @@ function figures(run: Run): string | undefined {
               `${streamsName(Number(number))}, ${pathName(path)}`,
               gigabits(one.median),
               range(one),
+              plusMinusGigabits(one),
               variation(one),
               count(run.retransmits[path]?.[number]?.median),
+              cpuUse(run.cpuPercent?.[path]?.[number]),
               String(one.failed),
             ],
           ];
@@ -111,10 +153,7 @@ function figures(run: Run): string | undefined {
     [
       `${streamsName(Number(number))}, pod ÷ node`,
       ratioWithInterval(run.ratio[number], run.ratioConfidence?.[number]),
-      "",
-      "",
-      "",
-      "",
+      ...Array.from({ length: 6 }, () => ""),
     ],
   ]);
   const udp = paths.flatMap((path) => {
@@ -123,10 +162,13 @@ function figures(run: Run): string | undefined {
       ? []
       : [
           [
-            `UDP at ${gigabits(one.rateBitsPerSecond)} Gbit/s, ${pathName(path)}, ${percent(one.lossPercent.median)} lost`,
+            `UDP at ${gigabits(one.rateBitsPerSecond)} Gbit/s, ${pathName(path)}: ${percent(one.lossPercent.median)} lost, ` +
+              `jitter ${milliseconds(one.jitterMilliseconds.median)} ms`,
             gigabits(one.bitsPerSecond.median),
             range(one.bitsPerSecond),
+            plusMinusGigabits(one.bitsPerSecond),
             variation(one.bitsPerSecond),
+            none,
             none,
             String(one.bitsPerSecond.failed),
           ],
@@ -134,7 +176,16 @@ function figures(run: Run): string | undefined {
   });
   if (rows.length + udp.length === 0) return undefined;
   return table(
-    [text(datapathTitle(run)), "Gbit/s, median", "min – max", "variation", "retransmits", "failed"],
+    [
+      text(`${datapathTitle(run)}, ${run.id}`),
+      "Gbit/s, median",
+      "min – max",
+      "95 %",
+      "variation",
+      "retransmits",
+      "CPU % send/receive",
+      "failed",
+    ],
     [...rows, ...udp],
     "numbers",
   );
@@ -152,11 +203,26 @@ function latency(run: Run): string | undefined {
               milliseconds(one.medianMilliseconds),
               milliseconds(one.p90Milliseconds),
               milliseconds(one.p99Milliseconds),
+              milliseconds(one.maximumMilliseconds),
               `${one.sent - one.received} of ${one.sent}`,
             ],
           ];
     }),
   );
   if (rows.length === 0) return undefined;
-  return table([`${text(datapathTitle(run))}, round trip in ms`, "p50", "p90", "p99", "lost"], rows, "numbers");
+  return table(
+    [text(`${datapathTitle(run)}, round trip in ms`), "p50", "p90", "p99", "maximum", "lost"],
+    rows,
+    "numbers",
+  );
+}
+
+function conditions(run: Run): string {
+  const { cpuCount, cpuModel, settings } = run.conditions;
+  return [
+    `${text(labTitle(run))}; ${run.nodes.length} nodes, kernel ${text(run.kernel)}, ${cpuCount} × ${text(cpuModel)};`,
+    `${settings.samples} rounds of ${settings.durationSeconds} s; ${run.time.slice(0, 16).replace("T", " ")} UTC.`,
+    ...offloads(run).map(([nodes, words]) => `Offloads of ${text(nodes)}: ${text(words === "" ? none : words)}.`),
+    "Intervals are 95 % confidence intervals. CPU is in percent of one core.",
+  ].join(" ");
 }

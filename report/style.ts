@@ -1,20 +1,43 @@
-/** The page's style sheet. Colours keep 4.5:1 against their background in both schemes, and none carries meaning alone. */
-export const style = `
+/** Colours and drawings, as a page and a picture by itself have them. Colours keep 4.5:1 against their background in both schemes. */
+export const drawingStyle = `
 :root {
   color-scheme: light dark;
-  --background: #fbfbf9; --surface: #ffffff; --text: #1c1f23; --muted: #555d66; --rule: #d9dcd6;
-  --series-1: #b4500b; --series-2: #1759b5; --series-3: #0b7261; --series-4: #8b2fa0; --node: #6a727b;
+  --background: #fbfbf9; --surface: #ffffff; --text: #1c1f23; --muted: #555d66; --rule: #d9dcd6; --shade: #00000033;
+  --series-1: #b4500b; --series-2: #1759b5; --series-3: #0b7261; --series-4: #8b2fa0; --series-5: #a3123f; --node: #6a727b;
   --held: #196c33; --failed: #b3201f; --unknown: #7c5800;
   --outer: #b4500b; --inner: #4d6480; --payload: #e3e7ea;
 }
 @media (prefers-color-scheme: dark) {
   :root {
-    --background: #14171a; --surface: #1c2024; --text: #e8eaec; --muted: #a7afb8; --rule: #363c43;
-    --series-1: #f5a05a; --series-2: #7db4ff; --series-3: #57cfb4; --series-4: #d99cec; --node: #9aa3ad;
+    --background: #14171a; --surface: #1c2024; --text: #e8eaec; --muted: #a7afb8; --rule: #363c43; --shade: #000000aa;
+    --series-1: #f5a05a; --series-2: #7db4ff; --series-3: #57cfb4; --series-4: #d99cec; --series-5: #ff8fab; --node: #9aa3ad;
     --held: #6fd08c; --failed: #ff8a80; --unknown: #e6b94d;
     --outer: #f5a05a; --inner: #93abc9; --payload: #2d343b;
   }
 }
+.mono { font-family: ui-monospace, SFMono-Regular, Menlo, "DejaVu Sans Mono", monospace; }
+.path .mono { font-size: 10px; }
+.path .name, .packet .name { font-weight: 600; }
+.centre, .on { text-anchor: middle; }
+.on { fill: var(--surface); font-size: 10.5px; font-weight: 600; }
+.outer { fill: var(--outer); }
+.inner { fill: var(--inner); }
+.payload { fill: var(--payload); }
+.box rect { fill: none; stroke: var(--muted); stroke-width: 1.25; }
+.box { color: var(--text); }
+.box.held rect { stroke: var(--held); stroke-width: 1.75; }
+.box.failed rect { stroke: var(--failed); stroke-width: 2.5; }
+.box.failed text { fill: var(--failed); }
+.box.unknown rect { stroke: var(--unknown); stroke-dasharray: 2 2; }
+.box.absent rect { stroke-dasharray: 4 3; opacity: .6; }
+.box.absent text { fill: var(--muted); }
+.flow { stroke: var(--muted); stroke-width: 1.25; }
+.wire { fill: none; stroke: var(--text); stroke-width: 2.5; }
+.tunnel { stroke: var(--outer); stroke-width: 9; stroke-linejoin: round; }
+`;
+
+/** The page's style sheet. No colour carries meaning alone. */
+export const style = `${drawingStyle}
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
 body {
@@ -38,6 +61,8 @@ ul { padding-left: 1.2rem; }
 .contradicted, .failed { color: var(--failed); }
 .incomplete, .unknown { color: var(--unknown); }
 td .failed, td .unknown { font-weight: 600; }
+.why { display: block; color: var(--muted); font-size: .9em; max-width: 22rem; }
+th[colspan] { font-weight: 600; color: var(--text); }
 .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1.25rem; }
 .of-three { grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); gap: 1rem; }
 .grid + .grid { margin-top: 1.25rem; }
@@ -49,7 +74,13 @@ figure svg + svg { margin-top: 1.5rem; }
 .legend svg { width: 16px; height: 12px; fill: currentColor; stroke: currentColor; }
 .legend circle { stroke: none; }
 .legend .baseline { stroke-width: 2; stroke-dasharray: 4 3; }
-.scroll { overflow-x: auto; margin: 1rem 0; }
+/* A shadow at the edge behind which a table goes on. */
+.scroll {
+  overflow-x: auto; margin: 1rem 0;
+  background:
+    linear-gradient(to left, var(--background) 30%, transparent) right / 2.5rem 100% no-repeat local,
+    linear-gradient(to left, var(--shade), transparent) right / .8rem 100% no-repeat scroll;
+}
 .scroll:focus-visible, summary:focus-visible, pre:focus-visible { outline: 2px solid var(--series-2); outline-offset: 2px; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding: .2rem 0 .4rem; }
@@ -61,28 +92,11 @@ tbody th { font-weight: 400; position: sticky; left: 0; background: var(--backgr
 details { margin: .75rem 0; }
 summary { cursor: pointer; padding: .3rem 0; }
 dl { margin: 0; }
-dl div { display: grid; grid-template-columns: minmax(6rem, 10rem) 1fr; gap: 1rem; padding: .35rem 0; border-bottom: 1px solid var(--rule); }
+dl div { display: grid; grid-template-columns: minmax(6rem, 10rem) 1fr; gap: 0 1rem; padding: .35rem 0; border-bottom: 1px solid var(--rule); }
 dt { color: var(--muted); }
-dd { margin: 0; }
+dd { margin: 0; grid-column: 2; }
 pre { background: var(--surface); border: 1px solid var(--rule); border-radius: .5rem; padding: .8rem; overflow-x: auto; font-size: .9rem; }
-.mono, code { font-family: ui-monospace, SFMono-Regular, Menlo, "DejaVu Sans Mono", monospace; }
-.path .mono { font-size: 10px; }
-.path .name, .packet .name { font-weight: 600; }
-.centre, .on { text-anchor: middle; }
-.on { fill: var(--surface); font-size: 10.5px; font-weight: 600; }
-.outer { fill: var(--outer); }
-.inner { fill: var(--inner); }
-.payload { fill: var(--payload); }
-.box rect { fill: none; stroke: var(--muted); stroke-width: 1.25; }
-.box { color: var(--text); }
-.box.held rect { stroke: var(--held); stroke-width: 1.75; }
-.box.failed rect { stroke: var(--failed); stroke-width: 2.5; }
-.box.failed text { fill: var(--failed); }
-.box.unknown rect { stroke: var(--unknown); stroke-dasharray: 2 2; }
-.box.absent rect { stroke-dasharray: 4 3; opacity: .6; }
-.box.absent text { fill: var(--muted); }
-.flow { stroke: var(--muted); stroke-width: 1.25; }
-.wire { fill: none; stroke: var(--text); stroke-width: 2.5; }
-@media (max-width: 40rem) { table { font-size: .85rem; } th, td { padding-right: .7rem; } dl div { grid-template-columns: 1fr; gap: 0; } }
+code { font-family: ui-monospace, SFMono-Regular, Menlo, "DejaVu Sans Mono", monospace; }
+@media (max-width: 40rem) { table { font-size: .85rem; } th, td { padding-right: .7rem; } dl div { grid-template-columns: 1fr; gap: 0; } dd { grid-column: 1; } }
 @media print { body { max-width: none; } figure { break-inside: avoid; } }
 `;

@@ -1,14 +1,15 @@
 import { styleText } from "node:util";
 import type { Outcome } from "../datapath/run/comparison.ts";
-import { pathName, paths, streamsName } from "../datapath/run/run-words.ts";
+import { inText, pathName, paths, streamsName } from "../datapath/run/run-words.ts";
 import type { Check, Run, Verdict } from "../datapath/run/run.ts";
 import {
   count,
+  cpuUse,
   datapathTitle,
+  failedSamples,
   gigabits,
   labTitle,
   milliseconds,
-  none,
   percent,
   plusMinusGigabits,
   range,
@@ -59,7 +60,10 @@ export function summary(run: Run, options: TerminalOptions): string {
   const paint = painter(options);
   const heading = (text: string): string => paint("bold", text);
   const sections = [
-    [verdictLine(run, paint), ...wrap(labTitle(run), columns).map((line) => paint("dim", line))],
+    [
+      verdictLine(run, paint),
+      ...[labTitle(run), machineTitle(run)].flatMap((line) => wrap(line, columns)).map((line) => paint("dim", line)),
+    ],
     checkLines(run, columns, paint),
     section(heading("Requested and in effect"), featureLines(run, columns, paint)),
     section(
@@ -68,6 +72,7 @@ export function summary(run: Run, options: TerminalOptions): string {
     ),
     section(heading("UDP"), udpLines(run, columns)),
     section(heading("Round trip, ms"), latencyLines(run, columns)),
+    failedSamples(run).flatMap((text) => wrap(`failed: ${text}`, columns).map((line) => paint("red", line))),
     run.modeChange === undefined
       ? []
       : [
@@ -88,7 +93,7 @@ export function comparisonText(comparison: Outcome, options: TerminalOptions): s
   const bullets = (texts: readonly string[]): string[] =>
     texts.flatMap((text) => wrap(text, options.columns - 2).map((line, at) => `${at === 0 ? "- " : "  "}${line}`));
   if ("refused" in comparison) {
-    const title = paint("bold", `${comparison.b} and ${comparison.a} are not comparable`);
+    const title = paint("bold", `${inText(comparison.b)} and ${inText(comparison.a)} are not comparable`);
     return `${[title, ...bullets(comparison.refused)].join("\n")}\n`;
   }
   const { a, b, differences, caveats } = comparison;
@@ -119,6 +124,12 @@ export function comparisonText(comparison: Outcome, options: TerminalOptions): s
 }
 
 const section = (title: string, lines: readonly string[]): string[] => (lines.length === 0 ? [] : [title, ...lines]);
+
+/** `kernel 6.1.0-18-amd64; 2 × AMD EPYC 7763 64-Core Processor` */
+function machineTitle({ kernel, nodes, conditions: { cpuCount, cpuModel } }: Run): string {
+  const kernels = [...new Set(nodes.map((node) => node.kernel ?? kernel))];
+  return `${kernels.length > 1 ? "kernels" : "kernel"} ${kernels.join(", ")}; ${cpuCount} × ${cpuModel}`;
+}
 
 function sampling({ conditions: { settings } }: Run): string {
   return `median of ${settings.samples} × ${threeDigits(settings.durationSeconds).replace(/\.?0+$/, "")} s`;
@@ -177,7 +188,6 @@ function throughputLines(run: Run, columns: number, paint: Paint): string[] {
     ...paths.flatMap((path) => {
       const figures = run.throughput[path]?.[number];
       if (figures === undefined) return [];
-      const cpu = run.cpuPercent?.[path]?.[number];
       return [
         [
           `${streamsName(Number(number))}, ${pathName(path)}`,
@@ -186,9 +196,7 @@ function throughputLines(run: Run, columns: number, paint: Paint): string[] {
           plusMinusGigabits(figures),
           variation(figures),
           count(run.retransmits[path]?.[number]?.median),
-          cpu?.sender.median === undefined || cpu.receiver.median === undefined
-            ? none
-            : `${cpu.sender.median.toFixed(0)}/${cpu.receiver.median.toFixed(0)}`,
+          cpuUse(run.cpuPercent?.[path]?.[number]),
           figures.failed === 0 ? "" : String(figures.failed),
         ],
       ];
@@ -208,13 +216,6 @@ function throughputLines(run: Run, columns: number, paint: Paint): string[] {
     ...(intervals.length === 0
       ? []
       : wrap(`pod ÷ node, 95 % interval: ${intervals.join(", ")}`, columns).map((line) => paint("dim", line))),
-    ...run.samples.flatMap(({ result, path, streams: number, round }) =>
-      result.outcome === "failed"
-        ? wrap(`failed in round ${round}, ${pathName(path)}, ${streamsName(number)}: ${result.reason}`, columns).map(
-            (line) => paint("red", line),
-          )
-        : [],
-    ),
   ];
 }
 
@@ -225,6 +226,7 @@ function udpLines({ udp = {} }: Run, columns: number): string[] {
     { title: "received", align: "right" },
     { title: "lost", align: "right" },
     { title: "jitter ms", align: "right", optional: 1 },
+    { title: "failed", align: "right", optional: 2 },
   ];
   const rows = paths.flatMap((path) => {
     const figures = udp[path];
@@ -237,10 +239,12 @@ function udpLines({ udp = {} }: Run, columns: number): string[] {
             gigabits(figures.bitsPerSecond.median),
             percent(figures.lossPercent.median),
             milliseconds(figures.jitterMilliseconds.median),
+            figures.lossPercent.failed === 0 ? "" : String(figures.lossPercent.failed),
           ],
         ];
   });
-  return rows.length === 0 ? [] : textTable(table, rows, columns);
+  const anyFailed = rows.some((row) => row.at(-1) !== "");
+  return rows.length === 0 ? [] : textTable(anyFailed ? table : table.slice(0, -1), rows, columns);
 }
 
 function latencyLines({ latency, latencyUnderLoad }: Run, columns: number): string[] {

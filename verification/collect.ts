@@ -3,6 +3,7 @@ import type { Host, Hosts } from "./hosts/host.ts";
 import { countPackets, icmpSources, snapLengthBytes } from "./parsers/capture.ts";
 import { parseBirdSessions } from "./parsers/bird.ts";
 import { parseLinks, parseRoutes } from "./parsers/iproute.ts";
+import { asError } from "./as-error.ts";
 
 /** What the collector has to know of a node: names and addresses, all known before anything is made. */
 export interface CollectedNode {
@@ -204,8 +205,4 @@ export async function captureDuring<Loaded>(
     }
   });
   return { captured: new Map(await Promise.all(counted)), loaded };
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason));
 }

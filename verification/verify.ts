@@ -23,6 +23,7 @@ import {
 } from "./measure.ts";
 import type { VerificationSpec } from "./spec.ts";
 import { nicDriver, offloads, toolVersions } from "./conditions.ts";
+import { asError } from "./as-error.ts";
 
 /** Where progress goes: one line a step, without a line end. */
 export type Progress = (line: string) => void;
@@ -231,10 +232,6 @@ function describeResult(result: Sample["result"]): string {
   if (result.outcome === "failed") return `failed: ${result.reason}`;
   const gigabits = `${(result.bitsPerSecond / 1e9).toFixed(2)} Gbit/s`;
   return "lostPackets" in result ? `${gigabits}, ${result.lostPackets} of ${result.packets} lost` : gigabits;
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason));
 }
 
 /** Drivers of the nodes' NICs, by node; nodes whose driver is not known are left out. */

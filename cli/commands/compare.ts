@@ -6,7 +6,7 @@ import { run as runSchema } from "../../datapath/run/run.ts";
 import { terminal, withDatapath, type Call, type Command, type Config } from "../call.ts";
 import { takeTurns, type SwitchedLab } from "../compare.ts";
 import { open, watch } from "../operation.ts";
-import { labFolder, openStack, readStackConfig, runsFolderOf } from "../workspace.ts";
+import { labFolder, openStack, projectName, readStackConfig, runsFolderOf } from "../workspace.ts";
 
 export const compare: Command = async (call) => {
   if (call.operands.length > 0) {
@@ -17,9 +17,10 @@ export const compare: Command = async (call) => {
   const datapaths = (call.datapaths ?? "vxlan,native").split(",");
   if (new Set(datapaths).size < 2) throw new Error("A comparison needs two datapaths: --datapaths vxlan,native");
   const { rounds, signal, log } = call;
+  const committed = await readStackConfig(call.stack);
+  refuseUnmanaged(committed, call.stack);
   // Ctrl-C ends what compiles modules as well: what is needed after it has to be there before.
   await import("../report.ts");
-  const committed = await readStackConfig(call.stack);
   const taken = await takeTurns(await switchedLab(call, committed), { datapaths, rounds, signal, log });
   const runs = taken.flatMap((turn) => ("run" in turn ? [turn.run] : []));
   if (runs.length > 0)
@@ -42,6 +43,16 @@ async function writeReport(call: Call, files: readonly string[]): Promise<void> 
   const { log, print, json } = call;
   const runsFolder = runsFolderOf(await readStackConfig(call.stack));
   await write({ files, runsFolder, outputFolder: labFolder, ...terminal(), json, print, log });
+}
+
+/** A comparison switches the datapath: where Cilium is somebody else's, every turn would be contradicted. */
+function refuseUnmanaged(config: Config, stack: string): void {
+  const unmanaged = z.object({ cilium: z.object({ manage: z.literal(false) }) }).safeParse(config);
+  if (!unmanaged.success) return;
+  throw new Error(
+    `compare switches the datapath of stack ${stack}, and ${projectName}:cilium.manage is false: its Cilium is somebody else's.\n` +
+      "Let the lab manage it (cilium.manage: true, cilium.adopt: true), or measure it in each datapath with verify, and compare the runs: compare A.json B.json",
+  );
 }
 
 /** The stack of a call as a lab that a comparison may switch. */

@@ -6,6 +6,7 @@ import { ConfigError, formatFindings, type Finding } from "../../datapath/findin
 import { summary } from "../../report/terminal.ts";
 import { terminal, withDatapath, type Command } from "../call.ts";
 import { readConfigFile } from "../config-file.ts";
+import { liveView } from "../operation.ts";
 import { projectName, runsFolderOf } from "../workspace.ts";
 
 export const verify: Command = async (call) => {
@@ -13,6 +14,8 @@ export const verify: Command = async (call) => {
   if (datapath !== undefined) await checkedForCluster(withDatapath({}, datapath));
   const { verification, datapath: asked } = configFile === undefined ? {} : await clusterConfig(configFile, log);
   const { verify: verifyCluster } = await import("../verify.ts");
+  const view = liveView({ machines: { kind: "none" }, verification });
+  view?.begin("verification");
   const { run, file } = await verifyCluster({
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     ...(context === undefined ? {} : { context }),
@@ -21,8 +24,8 @@ export const verify: Command = async (call) => {
     project: projectName,
     runsFolder: runsFolderOf({ verification }),
     signal: call.signal,
-    log,
-  });
+    log: view?.progress ?? log,
+  }).finally(() => view?.end());
   if (json) print(`${JSON.stringify(run, undefined, 2)}\n`);
   else print(summary(run, { ...terminal(), file: path.relative(process.cwd(), file) }));
   return run.verdict === "confirmed" ? 0 : 1;

@@ -1,4 +1,5 @@
 import { datapath as datapathSchema, type Datapath } from "../config/datapath.ts";
+import { inOtherMode, type NamedDatapath } from "../config/other-mode.ts";
 import { readShape } from "../config/shape.ts";
 
 /** The agent's replacement of kube-proxy by parts, and the keys that switch them on (1.13.4 cilium-configmap.yaml:610). */
@@ -9,12 +10,6 @@ const parts = {
   socketLB: "bpf-lb-sock",
   sessionAffinity: "enable-session-affinity",
 } as const;
-
-/** A datapath by its mode, and for native by who carries the routes. */
-export interface NamedDatapath {
-  readonly mode: string;
-  readonly routes?: string;
-}
 
 /**
  * The datapath that a cluster's ConfigMap `cilium-config` asks for. What the agents make of it is another question. Where native
@@ -29,7 +24,7 @@ export function datapathAskedOfCilium(data: Readonly<Record<string, string>>, in
       "cilium-config has routing-mode or tunnel-protocol, which are of Cilium 1.14 and later: 1.13 agents ignore them. Say what should hold with --datapath.",
     );
   }
-  const asked = instead === undefined ? askedRaw(data) : changed(askedRaw(data), instead);
+  const asked = instead === undefined ? askedRaw(data) : inOtherMode(askedRaw(data), instead);
   const parsed = datapathSchema.safeParse(asked);
   if (parsed.success) return parsed.data;
   const wrong = readShape(datapathSchema, asked).findings.map(({ key, message }) => `  ${key}: ${message}`);
@@ -37,14 +32,6 @@ export function datapathAskedOfCilium(data: Readonly<Record<string, string>>, in
     `cilium-config asks for no datapath of Cilium 1.13:\n${wrong.join("\n")}\nSay what should hold with --datapath, or in the section datapath of a file: --file FILE`,
   );
 }
-
-function changed(asked: Asked, { mode, routes }: NamedDatapath): Asked {
-  const tuning = Object.entries(asked).filter(([key]) => asked.mode === mode || !ofOneMode.includes(key));
-  return { ...Object.fromEntries(tuning), mode, ...(routes === undefined ? {} : { routes }) };
-}
-
-/** Keys that only tunnels or only native routing have. */
-const ofOneMode = ["tunnelPort", "ipv4NativeRoutingCIDR", "ipv6NativeRoutingCIDR", "routes"];
 
 interface Asked {
   readonly mode: string;

@@ -1,11 +1,13 @@
 import { geometricMean, median } from "simple-statistics";
 import type { Path, Run, Sample } from "./run.ts";
-import { datapathName, pathName, paths, streamsName } from "./run-words.ts";
+import { datapathName, inText, pathName, paths, streamsName } from "./run-words.ts";
 import { factorBetween, ratiosByRound, summarise, type Factor } from "./statistics.ts";
 
 /** One side of a comparison: every run of one datapath. */
 export interface Side {
-  /** The datapath's name; with the run's time where both sides have the same datapath. */
+  /** The datapath's name as options of the command line take it; with the run's time where both sides have the same datapath. */
+  readonly name: string;
+  /** The same as it is written in a text. */
   readonly label: string;
   readonly runs: readonly Run[];
 }
@@ -74,8 +76,11 @@ export function compareRuns(a: readonly Run[], b: readonly Run[]): Comparison {
 
   const names = [datapathName(firstOfA), datapathName(firstOfB)] as const;
   const isSame = names[0] === names[1];
-  const sideA = { label: isSame ? `${names[0]} of ${minute(firstOfA)}` : names[0], runs: a };
-  const sideB = { label: isSame ? `${names[1]} of ${minute(firstOfB)}` : names[1], runs: b };
+  const side = (name: string, first: Run, runs: readonly Run[]): Side => {
+    const when = isSame ? ` of ${minute(first)}` : "";
+    return { name: `${name}${when}`, label: `${inText(name)}${when}`, runs };
+  };
+  const [sideA, sideB] = [side(names[0], firstOfA, a), side(names[1], firstOfB, b)];
 
   const streams = firstOfA.conditions.settings.streams.toSorted((one, other) => one - other);
   const differences = [

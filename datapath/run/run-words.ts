@@ -31,6 +31,13 @@ export function datapathName(run: Pick<Run, "datapath" | "plan">): string {
   return wire.pods === "bare" ? "native" : wire.protocol;
 }
 
+const properNames: Readonly<Record<string, string>> = { vxlan: "VXLAN", geneve: "Geneve" };
+
+/** A datapath's short name as it is written in a text: `VXLAN`, `native:router`. */
+export function inText(name: string): string {
+  return properNames[name] ?? name;
+}
+
 const pathNames: Readonly<Record<Path, string>> = {
   podToPod: "pod to pod",
   nodeToNode: "node to node",

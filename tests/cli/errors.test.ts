@@ -201,6 +201,13 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
       wayOut: "kubeconfig --stack dev",
     },
     {
+      when: "datapaths are to be compared on a cluster whose Cilium is somebody else's",
+      cause: () => lab(["compare", "--stack", "cluster"]),
+      names: "datapath-lab:cilium.manage",
+      wrong: "compare switches the datapath of stack cluster",
+      wayOut: "compare A.json B.json",
+    },
+    {
       when: "one datapath is to be compared with itself",
       cause: () => lab(["compare", "--datapaths", "vxlan,vxlan"]),
       names: "--datapaths",

@@ -83,6 +83,19 @@ describe("the live view", () => {
     view.end();
   });
 
+  it("shows the same of a program that no engine runs", () => {
+    const { view, clock, live, kept } = terminal();
+    view.begin("verification");
+    assert.match(live(), /^\S {2}verification {2}0 s {2}then about 8 s of measuring$/);
+    view.progress("reading links and routes of 3 nodes");
+    view.progress("measuring: 4 samples of 2 s");
+    clock.milliseconds = 2000;
+    view.progress("sample 1 of 4: pod to pod, 1 stream: 12.10 Gbit/s");
+    assert.equal(live(), "█████░░░░░░░░░░░░░░░ 1/4  about 6 s left  pod to pod, 1 stream: 12.10 Gbit/s");
+    assert.deepEqual(kept(), ["  reading links and routes of 3 nodes", "  measuring: 4 samples of 2 s"]);
+    view.end();
+  });
+
   it("keeps warnings and errors, each once, without the engine's colours and its debugging", () => {
     const { view, kept } = terminal();
     assert.equal(view.hasShownError, false);

@@ -43,10 +43,17 @@ describe("report", () => {
     assert.equal(page, path.join(folder, "out", "report.html"));
     assert.match(await readFile(page, "utf8"), /<h1>VXLAN over UDP 8472 and native routing<\/h1>/);
     assert.match(await readFile(path.join(folder, "out", "report.md"), "utf8"), /^## Datapath Lab\n/);
-    assert.deepEqual((await readdir(path.join(folder, "out"))).toSorted(), ["report.html", "report.md"]);
-    assert.match(printed, /native is faster than vxlan by 1\d %/);
+    assert.deepEqual((await readdir(path.join(folder, "out"))).toSorted(), [
+      "datapaths.svg",
+      "report.html",
+      "report.md",
+      "throughput.svg",
+    ]);
+    assert.match(printed, /native is faster than VXLAN by 1\d %/);
     assert.equal(printed.includes(older.id), false);
-    assert.deepEqual(logged, [`Report: ${page} (and report.md beside it, for a pull request)`]);
+    assert.deepEqual(logged, [
+      `Report: ${page} (and beside it report.md for a pull request, datapaths.svg, throughput.svg)`,
+    ]);
   });
 
   it("prints JSON alone on request", async () => {
@@ -58,14 +65,14 @@ describe("report", () => {
 
   it("compares two named files, also of one datapath", async () => {
     await written([await keep(older), await keep(vxlan)]);
-    assert.match(printed, /^vxlan of 2026-11-23 09:00 against vxlan of 2026-11-22 09:00\n- no difference between /m);
+    assert.match(printed, /^VXLAN of 2026-11-23 09:00 against VXLAN of 2026-11-22 09:00\n- no difference between /m);
   });
 
   it("shows runs that can't be compared, and says why", async () => {
     await written([await keep(vxlan), await keep(contradictedRun())]);
     assert.match(
       printed,
-      /^native and vxlan are not comparable\n- local-native-2026-11-23T09-00-00-000Z-wrong is contradicted: of 33 checks 3/m,
+      /^native and VXLAN are not comparable\n- local-native-2026-11-23T09-00-00-000Z-wrong is contradicted: of 33 checks 3/m,
     );
   });
 

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
-import { cpSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import type { V1Pod } from "@kubernetes/client-node";
+import { stringify } from "yaml";
 import { z } from "zod";
 import { ClusterVerification } from "../../components/cluster-verification.ts";
 import { Cilium } from "../../components/cilium.ts";
@@ -18,6 +19,7 @@ import type { ClusterSpec } from "../../verification/cluster/spec.ts";
 import { verifyCluster } from "../../verification/cluster/verify-cluster.ts";
 import { labNamespace } from "../../verification/cluster/workload.ts";
 import { execInPod } from "../../verification/exec-in-pod.ts";
+import { podHost } from "../../verification/hosts/kubernetes.ts";
 import { settingsOf } from "../../verification/spec.ts";
 import { testImage } from "./harness/image.ts";
 import { until } from "./harness/pods.ts";
@@ -263,6 +265,37 @@ describe("verification of a real three-node cluster", function () {
     );
   });
 
+  it("keeps samples that fail as failed, with iperf3's words, and takes those that can be had", async () => {
+    const server = (await podsOf("workload")).find((one) => one.spec?.nodeName === "node2");
+    const pod = { namespace: labNamespace, name: server?.metadata?.name ?? assert.fail() };
+    let ending: Promise<unknown> | undefined;
+    const run = await verifyStanding(native(), (line) => {
+      if (line.startsWith("measuring:")) ending = execInPod(made.config, pod, ["pkill", "-9", "iperf3"]);
+    });
+    await ending;
+    assert.equal(run.verdict, "confirmed", "a server that ends says nothing against the datapath");
+    const outcomes = new Map(run.samples.map(({ path: between, result }) => [between, result]));
+    const failed = outcomes.get("podToPod");
+    assert.ok(failed?.outcome === "failed", JSON.stringify(run.samples));
+    assert.match(failed.reason, /^iperf3: /);
+    assert.equal(outcomes.get("nodeToNode")?.outcome, "measured");
+    assert.equal(run.throughput.podToPod["1"]?.failed, 1);
+  });
+
+  it("tells a command in a pod that does not end, and one that is not there, and leaves none running", async () => {
+    const [pod] = await podsOf("probe");
+    const place = { namespace: labNamespace, name: pod?.metadata?.name ?? assert.fail(), container: "probe" };
+    const host = podHost(made.config, place, new AbortController().signal);
+    assert.match(
+      await failureOf(host.run(["sleep", "4321"], { timeoutSeconds: 1 })),
+      new RegExp(`^sleep 4321 in ${labNamespace}/${place.name}: no end within 1 s$`),
+    );
+    assert.match(await failureOf(host.run(["no-such-program"], { timeoutSeconds: 10 })), /no-such-program.*not found/);
+    const sleeping = async (): Promise<string> =>
+      execInPod(made.config, place, ["sh", "-c", "pgrep -f '[s]leep 4321' || true"]);
+    await until("the end of the command", 20, async () => ((await sleeping()) === "" ? true : undefined));
+  });
+
   it("ends its commands in the pods when it is killed", async () => {
     const child = spawn(process.execPath, ["--import", "tsx", "verification/cluster/main.ts"], {
       cwd: root,
@@ -387,6 +420,74 @@ describe("verification of a real three-node cluster", function () {
       }
     } finally {
       await core.replaceNamespacedConfigMap({ ...map, body: { metadata: { name: map.name }, data } });
+    }
+  });
+
+  it("compares datapaths of a stack in turns, each proven, with the tuning kept, and leaves nothing where nothing stood", async () => {
+    const { core, stack } = made;
+    await stack.destroy();
+    const stackName = `test-cluster-${process.pid}`;
+    const file = path.join(root, `Pulumi.${stackName}.yaml`);
+    const config = {
+      machines: { kind: "none", kubeconfig: made.cluster.kubeconfig.path },
+      datapath: native(),
+      cilium: { chart: { archive: path.relative(root, path.join(import.meta.dirname, "agent", "chart")) } },
+      verification: {
+        ...section,
+        udpMegabitsPerSecond: 10,
+        latencyUnderLoad: true,
+        runsFolder: path.relative(root, stack.file("compared")),
+      },
+    };
+    const entries = Object.entries(config).map(([key, value]): [string, unknown] => [`datapath-lab:${key}`, value]);
+    writeFileSync(file, stringify({ config: Object.fromEntries(entries) }));
+    try {
+      const words = ["compare", "--stack", stackName, "--datapaths", "native,vxlan", "--rounds", "1", "--json"];
+      const child = spawn(process.execPath, ["--import", "tsx", path.join(root, "cli", "lab.ts"), ...words], {
+        cwd: root,
+        stdio: ["ignore", "pipe", "pipe"],
+        env: { ...process.env, DATAPATH_LAB_FOLDER: stack.file("lab") },
+      });
+      const [said, printed, status] = await Promise.all([text(child.stderr), text(child.stdout), ended(child)]);
+      assert.equal(status, 0, said);
+      const { comparisons } = z
+        .object({ comparisons: z.array(z.object({ a: z.string(), b: z.string(), differences: z.array(z.unknown()) })) })
+        .parse(JSON.parse(printed));
+      assert.deepEqual(
+        comparisons.map(({ a, b }) => [a, b]),
+        [["native", "vxlan"]],
+      );
+      const runs = readdirSync(stack.file("compared"))
+        .map((name) => runSchema.parse(JSON.parse(readFileSync(path.join(stack.file("compared"), name), "utf8"))))
+        .toSorted((one, other) => one.time.localeCompare(other.time));
+      for (const run of runs) {
+        confirmed(run);
+        assert.ok(
+          run.samples.every(({ result }) => result.outcome === "measured"),
+          JSON.stringify(run.samples),
+        );
+        assert.equal(run.udp?.podToPod?.rateBitsPerSecond, 10e6);
+        assert.equal(run.latencyUnderLoad?.podToPodSameNode?.received, 200);
+      }
+      assert.deepEqual(
+        runs.map(({ datapath, modeChange }) => [datapath["mode"], modeChange?.to]),
+        [
+          ["native", undefined],
+          ["vxlan", "vxlan"],
+        ],
+      );
+      const replacements = runs.map(
+        ({ features = [] }) => features.find(({ name }) => name === "kube-proxy replacement")?.effective,
+      );
+      assert.deepEqual(replacements, ["strict", "strict"], "what is compared differs in nothing but the mode");
+      const { items } = await core.listPodForAllNamespaces();
+      assert.deepEqual(
+        items.map(({ metadata }) => metadata?.name),
+        [],
+        "nothing stood before, so nothing stands after",
+      );
+    } finally {
+      rmSync(file, { force: true });
     }
   });
 });

@@ -52,7 +52,7 @@ describe("reportHtml", () => {
       "confirmed VXLAN over UDP 8472: all 33 checks on 3 nodes hold",
       "confirmed Native routing: all 33 checks on 3 nodes hold",
     ]);
-    assert.match(texts(both, ".headline")[0] ?? "", /^Native is faster than vxlan by 1\d % ± \d \(1 stream\); beside/);
+    assert.match(texts(both, ".headline")[0] ?? "", /^Native is faster than VXLAN by 1\d % ± \d \(1 stream\); beside/);
     assert.deepEqual(texts(both, "h2"), [
       "What the numbers allow to say",
       "At a glance",
@@ -67,11 +67,55 @@ describe("reportHtml", () => {
     assert.deepEqual(texts(both, "pre"), ["npm run lab -- compare --stack local --datapaths vxlan,native"]);
   });
 
+  it("breaks no line between a number and its unit", () => {
+    assert.match(both, /faster than VXLAN by 1\d\u00a0%\u00a0±\u00a0\d \(1\u00a0stream\)/);
+  });
+
+  it("says once what several runs of a datapath have in common", () => {
+    const again = madeRun({ seed: 9, startedAt: "2026-11-23T09:10:00.000Z" });
+    const page = reportHtml([vxlan, native, again]);
+    assert.deepEqual(texts(page, ".verdicts li"), [
+      "confirmed VXLAN over UDP 8472: all 33 checks on 3 nodes hold, in each of 2 runs",
+      "confirmed Native routing: all 33 checks on 3 nodes hold",
+    ]);
+    assert.deepEqual(texts(page, "[aria-labelledby=checks] h3"), [
+      "VXLAN over UDP 8472: 33 of 33 hold, in each of 2 runs",
+      "Native routing: 33 of 33 hold",
+    ]);
+    assert.equal(texts(page, "[aria-labelledby=checks] details").length, 3);
+  });
+
+  it("puts what was asked for beside what is in effect, datapath by datapath, with the reason where they differ", () => {
+    const rows = (page: string): string[][] =>
+      all(parsePage(page), "[aria-labelledby=features] tr").map((row) => all(row, "th, td").map(textOf));
+    const [names, headings, routing] = rows(both);
+    assert.deepEqual(names, ["Feature", "VXLAN", "native"]);
+    assert.deepEqual(headings, ["Requested", "In effect", "Requested", "In effect"]);
+    assert.deepEqual(routing, [
+      "routing",
+      "VXLAN, UDP 8472",
+      "VXLAN, UDP 8472",
+      "native, routes on each node",
+      "native, routes on each node",
+    ]);
+    const differing = rows(wrong).find(([name]) => name === "routing");
+    assert.match(differing?.[2] ?? "", /^native on 1 of 3 nodes \(differs\) ?node-2 has no route/);
+  });
+
+  it("gives a datapath the same colour in every report", () => {
+    const colour = (page: string, name: string): string | null | undefined => {
+      const rows = all(parsePage(page), "svg.plot").flatMap((plot) => all(plot, "text"));
+      return rows.map((row) => row.getAttribute("fill")).find((fill) => fill?.startsWith(name));
+    };
+    assert.equal(colour(reportHtml([native]), "var(--series"), "var(--series-2)");
+    assert.equal(colour(reportHtml([vxlan]), "var(--series"), "var(--series-1)");
+  });
+
   it("has every datapath's medians in one table, and folds what is said run by run", () => {
     const three = [vxlan, native, madeRun({ mode: "geneve", seed: 5 })] as const;
     const page = reportHtml([...three], compareAll(three));
     const rows = all(parsePage(page), "[aria-labelledby=glance] tr").map((row) => all(row, "th, td").map(textOf));
-    assert.deepEqual(rows[0], ["Median", "vxlan", "native", "geneve"]);
+    assert.deepEqual(rows[0], ["Median", "VXLAN", "native", "Geneve"]);
     const [name, ...medians] = rows[1] ?? [];
     assert.equal(name, "TCP, 1 stream, pod to pod, Gbit/s");
     assert.deepEqual(
@@ -94,7 +138,7 @@ describe("reportHtml", () => {
     );
     for (const plot of plots) {
       assert.equal(all(plot, "[stroke-dasharray] line").length, 2);
-      assert.match(textOf(plot.querySelector("desc")), /^vxlan pods: median [\d.]+, \d+ samples from /);
+      assert.match(textOf(plot.querySelector("desc")), /^VXLAN pods: median [\d.]+, \d+ samples from /);
     }
   });
 
@@ -168,16 +212,16 @@ describe("the packet diagram", () => {
         "outer VXLAN 8",
         "inner Ethernet 14",
         "inner IPv4 20",
-        "inner TCP 20",
+        "inner TCP 32",
       ],
     );
-    assert.deepEqual(packetBudget(wire, 1450), { frameBytes: 1514, overheadBytes: 50, payloadBytes: 1410 });
+    assert.deepEqual(packetBudget(wire, 1450), { frameBytes: 1514, overheadBytes: 50, payloadBytes: 1398 });
   });
 
   it("adds nothing to a native packet, and both frames fill the same NIC", () => {
     const wire = wireOf(native);
     assert.ok(wire);
-    assert.deepEqual(packetBudget(wire, 1500), { frameBytes: 1514, overheadBytes: 0, payloadBytes: 1460 });
+    assert.deepEqual(packetBudget(wire, 1500), { frameBytes: 1514, overheadBytes: 0, payloadBytes: 1448 });
   });
 
   it("goes by the path MTU that was found, the smallest of all", () => {
@@ -195,7 +239,7 @@ describe("the packet diagram", () => {
     const payload = widths("#packet-0-title ~ rect.payload");
     assert.equal(outer.length, 4);
     const sum = outer.reduce((all, one) => all + one, 0);
-    assert.ok(Math.abs(sum / (payload[0] ?? 1) - 50 / 1410) < 0.002, `${sum} of ${payload[0] ?? 0}`);
+    assert.ok(Math.abs(sum / (payload[0] ?? 1) - 50 / 1398) < 0.002, `${sum} of ${payload[0] ?? 0}`);
   });
 });
 

@@ -11,7 +11,7 @@ describe("reportMarkdown", () => {
   it("starts with the verdicts and what the numbers allow to say", () => {
     assert.match(
       both,
-      /^## Datapath Lab\n\n- \*\*confirmed\*\* VXLAN over UDP 8472: all 33 checks on 3 nodes hold\n- \*\*confirmed\*\* Native routing: [^\n]+\n\n\*\*native is faster than vxlan by 1\d % ± \d \(1 stream\); beside/,
+      /^## Datapath Lab\n\n- \*\*confirmed\*\* VXLAN over UDP 8472: all 33 checks on 3 nodes hold\n- \*\*confirmed\*\* Native routing: [^\n]+\n\n\*\*native is faster than VXLAN by 1\d % ± \d \(1 stream\); beside/,
     );
     assert.match(both, /^\| 1 stream, pod ÷ node \| 0\.8\d \(0\.8\d – 0\.8\d\) \|/m);
     assert.match(both, /\n```sh\nnpm run lab -- compare --stack local --datapaths vxlan,native\n```\n$/);
@@ -34,7 +34,7 @@ describe("reportMarkdown", () => {
   it("says why runs are not comparable", () => {
     assert.ok(
       reportMarkdown([vxlan, native], [{ a: "vxlan", b: "native", refused: ["the kernel differs"] }]).includes(
-        "native and vxlan are not comparable:\n- the kernel",
+        "native and VXLAN are not comparable:\n- the kernel",
       ),
     );
   });

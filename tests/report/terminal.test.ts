@@ -10,9 +10,10 @@ describe("summary", () => {
   const confirmed = summary(madeRun(), { ...plain, file: ".lab/runs/vxlan.json" });
 
   it("starts with the verdict and says plainly what kind of lab it was", () => {
-    assert.deepEqual(confirmed.split("\n").slice(0, 2), [
+    assert.deepEqual(confirmed.split("\n").slice(0, 3), [
       "CONFIRMED  VXLAN over UDP 8472: all 33 checks on 3 nodes hold",
       "stack local: network namespaces of one machine, no Kubernetes, no Cilium",
+      "kernel 6.1.0-18-amd64; 2 × AMD EPYC 7763 64-Core Processor",
     ]);
   });
 
@@ -45,7 +46,7 @@ describe("summary", () => {
 
   it("names each sample that failed", () => {
     const text = summary(withFailedSample(madeRun()), plain);
-    assert.match(text, /^failed in round 1, pod to pod, 1 stream: iperf3: unable to connect to server: Connection/m);
+    assert.match(text, /^failed: round 1, TCP, pod to pod, 1 stream: iperf3: unable to connect to server: Connection/m);
     assert.match(text, / failed$/m);
   });
 
@@ -84,11 +85,11 @@ describe("comparisonText", () => {
   const text = comparisonText(compareRuns([madeRun()], [madeRun({ mode: "native", seed: 3 })]), plain);
 
   it("says in words what the numbers allow, then the medians", () => {
-    assert.match(text, /^native against vxlan\n- native is faster than vxlan by 1\d % ± \d \(1 stream\); beside/);
-    assert.match(text, /^- UDP at 1 Gbit\/s: vxlan lost 0\.\d\d %, native lost 0\.\d\d % \(medians\)$/m);
+    assert.match(text, /^native against VXLAN\n- native is faster than VXLAN by 1\d % ± \d \(1 stream\); beside/);
+    assert.match(text, /^- UDP at 1 Gbit\/s: VXLAN lost 0\.\d\d %, native lost 0\.\d\d % \(medians\)$/m);
     assert.match(
       text,
-      /^- latency of native against vxlan: −2\d %, from too few observations to tell it from chance$/m,
+      /^- latency of native against VXLAN: −2\d %, from too few observations to tell it from chance$/m,
     );
     assert.match(text, /^TCP Gbit\/s, pod to pod, 1 stream +12\.\d +14\.\d$/m);
   });

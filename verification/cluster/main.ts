@@ -1,8 +1,7 @@
 // The program that verifies a cluster: the spec, with the kubeconfig, on standard input, the run as JSON on standard output,
 // progress on standard error. Exit status 1 where the evidence contradicts the plan and the spec enforces it.
 import { text } from "node:stream/consumers";
-import { contradiction } from "../conclude.ts";
-import { keepRun } from "../keep-run.ts";
+import { conclude } from "../conclude.ts";
 import { interruption, progressLines } from "../program.ts";
 import { clusterSpec } from "./spec.ts";
 import { verifyCluster } from "./verify-cluster.ts";
@@ -12,13 +11,7 @@ const progress = progressLines();
 try {
   const spec = clusterSpec.parse(JSON.parse(await text(process.stdin)));
   const run = await verifyCluster(spec, { signal, progress });
-  const file = await keepRun(run, spec.runsFolder);
-  if (run.verdict === "contradicted" && spec.settings.enforce) {
-    process.stderr.write(`${contradiction(run)}\nThe run is kept in ${file}.\n`);
-    process.exitCode = 1;
-  } else {
-    process.stdout.write(JSON.stringify(run));
-  }
+  await conclude(run, spec);
 } catch (error) {
   process.stderr.write(`verification failed: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;

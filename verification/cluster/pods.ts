@@ -75,7 +75,7 @@ export async function readyPods(
     if (Date.now() > limit) {
       throw new Error(
         `The pods to verify with are not ready after ${limitSeconds} s:\n  ${missing.join("\n  ")}\n` +
-          "Their images are verification.images; where nodes reach no registry, load them from an archive.",
+          "Their images are verification.images; where nodes reach no registry, load them from an archive and write the names that they have in it.",
       );
     }
     for (const line of missing.filter((entry) => !shown.has(entry))) progress(line);

@@ -2,6 +2,7 @@ import { EventEmitter } from "node:events";
 import { PassThrough, Writable } from "node:stream";
 import { Exec, type KubeConfig, type V1Status } from "@kubernetes/client-node";
 import type { CommandResult, Host, Hosts, RunningCommand } from "./host.ts";
+import { asError } from "../as-error.ts";
 
 /** A container of a pod. */
 export interface PodPlace {
@@ -261,8 +262,4 @@ async function within<Result>(work: Promise<Result>, seconds: number, late: () =
     timer = setTimeout(() => reject(late()), seconds * 1000);
   });
   return Promise.race([work, limit]).finally(() => clearTimeout(timer));
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason));
 }

@@ -35,25 +35,25 @@ describe("compareRuns", () => {
     assert.equal(unit, "sample");
     assert.match(
       words,
-      /^native is faster than vxlan by 1\d % ± \d \(1 stream\); beside the nodes' own throughput: \+1\d % ± \d$/,
+      /^native is faster than VXLAN by 1\d % ± \d \(1 stream\); beside the nodes' own throughput: \+1\d % ± \d$/,
     );
   });
 
   it("says the same the other way round", () => {
-    assert.match(difference([native], [vxlan]).words, /^vxlan is slower than native by 1\d % ± \d \(1 stream\)/);
+    assert.match(difference([native], [vxlan]).words, /^VXLAN is slower than native by 1\d % ± \d \(1 stream\)/);
   });
 
   it("claims nothing that the samples can't show", () => {
     const again = madeRun({ mode: "vxlan", seed: 5, startedAt: "2026-11-23T10:00:00.000Z" });
     assert.match(
       difference([vxlan], [again]).words,
-      /^no difference between vxlan of 2026-11-23 10:00 and vxlan of 2026-11-23 09:00 that these samples can show \(/,
+      /^no difference between VXLAN of 2026-11-23 10:00 and VXLAN of 2026-11-23 09:00 that these samples can show \(/,
     );
   });
 
   it("gives no interval from one sample a side", () => {
     const [a, b] = [madeRun({ rounds: 1 }), madeRun({ mode: "native", rounds: 1 })];
-    assert.match(difference([a], [b]).words, /^native against vxlan: \+\d+ %, from too few observations/);
+    assert.match(difference([a], [b]).words, /^native against VXLAN: \+\d+ %, from too few observations/);
   });
 
   it("takes out what a slower machine did to both pods and nodes", () => {
@@ -145,7 +145,7 @@ describe("compareAll", () => {
   it("compares every other datapath with the first, and keeps refusals among the results", () => {
     const outcomes = compareAll([vxlan, native, { ...madeRun({ mode: "geneve" }), kernel: "6.8.0" }]);
     assert.deepEqual(
-      outcomes.map((outcome) => ("refused" in outcome ? outcome : [outcome.a.label, outcome.b.label])),
+      outcomes.map((outcome) => ("refused" in outcome ? outcome : [outcome.a.name, outcome.b.label])),
       [
         ["vxlan", "native"],
         {
