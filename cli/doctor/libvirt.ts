@@ -7,7 +7,7 @@ import { askLibvirt } from "../../components/machines/libvirt-host.ts";
 import { expandHome } from "../../components/local-file.ts";
 import { containsAddress } from "../../datapath/cidr.ts";
 import type { LibvirtMachines } from "../../datapath/config/libvirt.ts";
-import { cacheFolder } from "../../offline/engine.ts";
+import { cacheFolder } from "../../offline/home.ts";
 import { missingTools } from "../../offline/packages.ts";
 import { missing, ok, warning, type Depth, type NeedCheck } from "./check.ts";
 import { urlCheck } from "./reach.ts";

@@ -13,7 +13,7 @@ import {
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
-import { cacheFolder } from "../../../offline/engine.ts";
+import { cacheFolder } from "../../../offline/home.ts";
 import { withLock } from "../../../offline/lock.ts";
 
 /** Under this name the image stands on every node, with `sleep infinity` as its program; pods say `imagePullPolicy: Never`. */

@@ -1,5 +1,5 @@
 import path from "node:path";
-import { cacheFolder } from "../../../offline/engine.ts";
+import { cacheFolder } from "../../../offline/home.ts";
 import { buildGoPrograms } from "../../../offline/kubernetes/go-build.ts";
 
 /** As pinned in kubernetes/go.mod. */

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
-import { cacheFolder } from "../../../offline/engine.ts";
+import { cacheFolder } from "../../../offline/home.ts";
 import { withLock } from "../../../offline/lock.ts";
 
 const recipe = path.join(import.meta.dirname, "scripts", "base-image");
