@@ -24,7 +24,7 @@ export const drawingStyle = `
 .inner { fill: var(--inner); }
 .payload { fill: var(--payload); }
 .box rect { fill: none; stroke: var(--muted); stroke-width: 1.25; }
-.box { color: var(--text); }
+svg .box { color: var(--text); }
 .box.held rect { stroke: var(--held); stroke-width: 1.75; }
 .box.failed rect { stroke: var(--failed); stroke-width: 2.5; }
 .box.failed text { fill: var(--failed); }
