@@ -80,6 +80,25 @@ export interface FatalLine {
   readonly message: string;
   /** The rule that knows it; absent where none does. */
   readonly rule?: { readonly id: string; readonly wayOut: string };
+  /** Where all it names is another program's exit status: that program's last command that said something, and what. */
+  readonly said?: string;
+}
+
+const shownOfCommand = 60;
+
+/**
+ * Why a script that the agent ran ended. The agent logs the script's trace (`set -x`) line by line, commands with a plus sign; the
+ * clean-up that comes after the command that failed is silent (1.13.4 bpf/init.sh, pkg/datapath/loader).
+ */
+function lastSaid(lines: readonly ReadonlyMap<string, string>[]): string | undefined {
+  const trace = lines
+    .filter((entry) => entry.get("subsys") === "datapath-loader" && entry.get("level") === "warning")
+    .map((entry) => entry.get("msg") ?? "");
+  const isCommand = (words: string | undefined): boolean => words?.startsWith("+ ") === true;
+  const at = trace.findLastIndex((words, index) => isCommand(trace[index - 1]) && !isCommand(words) && words !== "");
+  const [command, words] = [trace[at - 1]?.slice(2), trace[at]];
+  if (command === undefined || words === undefined) return undefined;
+  return `${command.length > shownOfCommand ? `${command.slice(0, shownOfCommand)}…` : command}: ${words}`;
 }
 
 /** The fields of a line as agents write it: `key="quoted text"`, or `key=word` where nothing needs quotes. */
@@ -92,13 +111,16 @@ function fieldsOf(line: string): ReadonlyMap<string, string> {
 
 /** The last fatal line among an agent's lines, named by its rule; nothing where there is none. */
 export function fatalLine(lines: readonly string[]): FatalLine | undefined {
-  const fields = lines.map(fieldsOf).findLast((entry) => entry.get("level") === "fatal");
+  const entries = lines.map(fieldsOf);
+  const fields = entries.findLast((entry) => entry.get("level") === "fatal");
   const words = fields?.get("msg");
   if (words === undefined) return undefined;
   const cause = fields?.get("error");
   const message = cause === undefined ? words : `${words}: ${cause}`;
   const known = endings.find(({ says }) => message.includes(says.replace(/\.$/, "")));
-  return known === undefined ? { message } : { message, rule: { id: known.id, wayOut: known.wayOut } };
+  if (known !== undefined) return { message, rule: { id: known.id, wayOut: known.wayOut } };
+  const said = /: exit status \d+$/.test(message) ? lastSaid(entries) : undefined;
+  return said === undefined ? { message } : { message, said };
 }
 
 /**
@@ -150,7 +172,8 @@ function obstacle(pod: AgentPod): string | undefined {
   const fatal = fatalLine(pod.lastLines);
   if (fatal !== undefined) {
     const named = fatal.rule === undefined ? "" : ` (rule ${fatal.rule.id}: ${fatal.rule.wayOut})`;
-    return `the agent ended ${pod.restarts === 0 ? "" : `${pod.restarts + 1} times `}with: ${fatal.message}${named}`;
+    const said = fatal.said === undefined ? "" : `\n    ${fatal.said}`;
+    return `the agent ended ${pod.restarts === 0 ? "" : `${pod.restarts + 1} times `}with: ${fatal.message}${named}${said}`;
   }
   if (pod.trouble !== undefined) {
     const { container, reason, message } = pod.trouble;

@@ -1,3 +1,4 @@
+import { afterFallbacks, agentOptions } from "../cilium/agent.ts";
 import type { Datapath } from "../config/datapath.ts";
 
 /**
@@ -190,12 +191,11 @@ export function tunnelPort(datapath: Extract<Datapath, { mode: TunnelProtocol }>
  * config.go:2513), and takes each out again when it hears of that node the second time: it compares the address with prefixes
  * (pkg/node/manager/manager.go:528; seen on the real agent, where the set ends up with the agent's own node alone).
  */
-function nodeExemption(
-  { mode, masquerade }: Datapath,
-  carrier: Carrier,
-): { readonly exceptNodes?: "always" | "at first" } {
-  if (mode !== "native" || carrier !== "cilium") return {};
-  return { exceptNodes: masquerade.implementation === "bpf" ? "always" : "at first" };
+function nodeExemption(datapath: Datapath, carrier: Carrier): { readonly exceptNodes?: "always" | "at first" } {
+  if (datapath.mode !== "native" || carrier !== "cilium") return {};
+  // BPF masquerade that the agent gives up is iptables (seen on the real agent, native without kube-proxy replacement).
+  const { options } = afterFallbacks(agentOptions(datapath));
+  return { exceptNodes: options.enableBPFMasquerade ? "always" : "at first" };
 }
 
 function excludedCidr(datapath: Datapath): string {

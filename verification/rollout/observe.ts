@@ -94,6 +94,9 @@ async function agentPod(core: CoreV1Api, pod: V1Pod): Promise<AgentPod> {
   };
 }
 
+/** Its reasons stand before an agent's fatal line, and among them may be what a program prints that was called wrongly. */
+const tailLines = 60;
+
 /** The end of the log of the container that ended last. */
 async function lastLines(core: CoreV1Api, name: string, previous: boolean): Promise<string[]> {
   try {
@@ -102,7 +105,7 @@ async function lastLines(core: CoreV1Api, name: string, previous: boolean): Prom
       name,
       container: "cilium-agent",
       previous,
-      tailLines: 20,
+      tailLines,
     });
     return log.trimEnd().split("\n");
   } catch {

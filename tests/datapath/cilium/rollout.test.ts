@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import {
   fatalLine,
   rolloutState,
@@ -151,6 +152,20 @@ describe("An agent's fatal line", () => {
         "failed to open loaded modules information at /proc/modules: open /proc/modules: no such file or directory",
     );
     assert.equal(fatalLine(["level=fatal msg=Stopped error=EOF subsys=daemon"])?.message, "Stopped: EOF");
+  });
+
+  it("that names nothing but an exit status is told with what the last command said", () => {
+    // Recorded from the real agent in an image whose tc lacks what Cilium's own has.
+    const lines = readFileSync("tests/fixtures/cilium-1.13.4/fatal-exit-status.txt", "utf8").trimEnd().split("\n");
+    const said =
+      "tc exec bpf pin /sys/fs/bpf/tc/globals/cilium_cgroups_connec…: Usage: ... bpf [ import UDS_FILE ] [ run CMD ]";
+    const message =
+      "failed to start: daemon creation failed: error while initializing daemon: failed while reinitializing datapath: exit status 1";
+    assert.deepEqual(fatalLine(lines), { message, said });
+    assert.deepEqual(missing({ pods: [agent("kn1", { ready: false, lastLines: lines }), agent("kn2")] }), [
+      `kn1: the agent ended with: ${message}\n    ${said}`,
+    ]);
+    assert.deepEqual(fatalLine(lines.filter((line) => line.includes("level=fatal"))), { message });
   });
 
   it("is none where no line is fatal", () => assert.equal(fatalLine(["level=info msg=Starting"]), undefined));

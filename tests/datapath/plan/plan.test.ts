@@ -75,6 +75,16 @@ describe("The plan of a node that runs Cilium", () => {
     assert.deepEqual(plan.wire, { pods: "encapsulated", protocol: "vxlan", port: 8472 });
   });
 
+  it("masquerades to nodes as what is left of BPF masquerade does", () => {
+    const strict = { mode: "strict", k8sServiceHost: "192.168.2.221", k8sServicePort: 6443 };
+    const bpf = { implementation: "bpf" };
+    const natively = (more: object): string => describeNodePlan(planned({ mode: "native", ...more })).masquerade;
+    const exempt = "10.42.0.0/24 to all but 10.42.0.0/16 and";
+    assert.equal(natively({ masquerade: bpf, kubeProxyReplacement: strict }), `${exempt} the nodes`);
+    // Without NodePort in BPF the agent falls back to iptables: pods of some nodes reached others masqueraded.
+    assert.equal(natively({ masquerade: bpf }), `${exempt}, at first, the nodes`);
+  });
+
   it("does not encrypt in the embedded lab, where the kernel was told nothing of it", () => {
     const { config } = checkLabConfig({ datapath: { mode: "native", encryption: "wireguard", l7Proxy: false } });
     assert.ok(config);
