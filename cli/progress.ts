@@ -102,7 +102,8 @@ export class LiveView {
     const { resourcePreEvent, resOutputsEvent, resOpFailedEvent, diagnosticEvent } = event;
     if (resourcePreEvent !== undefined) {
       const { op, urn, new: made, old } = resourcePreEvent.metadata;
-      const isPlugins = (made ?? old)?.custom === true;
+      // Components do nothing themselves, and a provider's own name says nothing to a person.
+      const isPlugins = (made ?? old)?.custom === true && !urn.includes("::pulumi:providers:");
       if (isPlugins && !["same", "read", "refresh"].includes(op)) this.#running.set(urn, urn.split("::").at(-1) ?? urn);
     }
     const over = (resOutputsEvent ?? resOpFailedEvent)?.metadata.urn;
@@ -197,7 +198,7 @@ export class LiveView {
     const more = others.length === 0 ? "" : ` and ${others.length} more`;
     return [
       [frames[this.#frame], ...(names === "" && this.#finished === 0 ? ["planning"] : [])].join(" "),
-      ...(names === "" ? [] : [`${names}${more}`]),
+      ...(names === "" ? (samplingBeganAt === undefined ? [] : ["writing down what was made"]) : [`${names}${more}`]),
       ...(this.#said === "" ? [] : [this.#said]),
       ...(this.#finished === 0 ? [] : [`${this.#finished} done`]),
       duration((this.#now() - this.#beganAt) / 1000),

@@ -4,7 +4,8 @@ import type { EngineEvent, ResourcePreEvent } from "@pulumi/pulumi/automation/in
 import { duration, LiveView, secondsLeft } from "../../cli/progress.ts";
 
 const erased = "\u001b[1G\u001b[2K";
-const urn = (name: string): string => `urn:pulumi:local::datapath-lab::command:local:Command::${name}`;
+const urn = (name: string, type = "command:local:Command"): string =>
+  `urn:pulumi:local::datapath-lab::${type}::${name}`;
 
 function step(
   kind: "resourcePreEvent" | "resOutputsEvent",
@@ -14,6 +15,14 @@ function step(
   const state = { custom, urn: urn(name), type: "", id: "", parent: "", inputs: {}, outputs: {}, provider: "" };
   const metadata = { op, urn: urn(name), type: "", provider: "", new: state } as ResourcePreEvent["metadata"];
   return { sequence: 0, timestamp: 0, [kind]: { metadata } };
+}
+
+function provider(name: string): EngineEvent {
+  const event = step("resourcePreEvent", name);
+  const { resourcePreEvent } = event;
+  assert.ok(resourcePreEvent);
+  const metadata = { ...resourcePreEvent.metadata, urn: urn(name, "pulumi:providers:command") };
+  return { ...event, resourcePreEvent: { ...resourcePreEvent, metadata } };
 }
 
 type Severity = NonNullable<EngineEvent["diagnosticEvent"]>["severity"];
@@ -54,6 +63,7 @@ describe("the live view", () => {
     assert.match(live(), /^\S planning {2}0 s {2}then about 8 s of measuring$/);
     view.event(step("resourcePreEvent", "embedded", { custom: false }));
     view.event(step("resourcePreEvent", "machine-check", { op: "same" }));
+    view.event(provider("default_1_2_1"));
     for (const name of ["node-1", "node-2", "node-3", "network"]) view.event(step("resourcePreEvent", name));
     clock.milliseconds = 3000;
     view.event(step("resOutputsEvent", "network"));
@@ -80,6 +90,8 @@ describe("the live view", () => {
       "  measuring: 4 samples of 2 s",
       "  sample 2 of 4: node to node, 1 stream: failed: iperf3: unable to connect",
     ]);
+    for (const name of ["verification-run", "another"]) view.event(step("resOutputsEvent", name));
+    assert.match(live(), /^\S {2}writing down what was made {2}2 done {2}6 s$/);
     view.end();
   });
 

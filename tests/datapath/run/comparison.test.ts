@@ -132,6 +132,31 @@ describe("compareRuns", () => {
     });
   });
 
+  it("refuses each thing that differs by itself, and names both values", () => {
+    const { conditions, nodes, versions, lab } = native;
+    const settings = (changed: Partial<typeof conditions.settings>): Partial<Run> => ({
+      conditions: { ...conditions, settings: { ...conditions.settings, ...changed } },
+    });
+    const differences: readonly [changed: Partial<Run>, reason: RegExp][] = [
+      [{ verdict: "incomplete" }, /is incomplete: of 33 checks 0 failed and 0 could not be judged/],
+      [{ nodes: nodes.slice(0, 2) }, /nodes differ: node-1, node-2, node-3 in .*, node-1, node-2 in /],
+      [{ nodes: nodes.map((node) => ({ ...node, kernel: "6.8.0" })) }, /kernel differs: .*6\.1\.0.* in .*6\.8\.0 in /],
+      [{ versions: { ...versions, iperf3: "3.17" } }, /versions differ: iperf3 3\.12.*iperf3 3\.17/],
+      [{ conditions: { ...conditions, cpuCount: 64 } }, /processor differs: 2 × .*64 × /],
+      [{ lab: { ...lab, kind: "cluster" } }, /kind of lab differs: namespaces in .*, cluster in /],
+      [settings({ samples: 9 }), /sample settings differ: 5 × 2 s.*9 × 2 s/],
+      [settings({ durationSeconds: 10 }), /sample settings differ: .*5 × 10 s/],
+      [settings({ streams: [1, 8] }), /sample settings differ: .*streams 1 and 8/],
+      [settings({ warmUpSeconds: 5 }), /sample settings differ: .*warm-up 5 s/],
+      [settings({ udpRateBitsPerSecond: 5e8 }), /sample settings differ: .*UDP at 0\.5 Gbit\/s/],
+    ];
+    for (const [changed, expected] of differences) {
+      const reasons = refusal([vxlan], [{ ...native, ...changed }]);
+      assert.equal(reasons.length, 1, reasons.join("\n"));
+      assert.match(reasons[0] ?? "", expected);
+    }
+  });
+
   it("refuses a run beside itself, mixed sides and empty ones", () => {
     assert.deepEqual(refusal([vxlan], [vxlan]), [`${vxlan.id} stands on both sides`]);
     assert.deepEqual(refusal([vxlan, native], [madeRun({ mode: "geneve" })]), [
