@@ -80,12 +80,10 @@ export const tuning = {
     .strictObject({ enabled: toggle(false, "IPv6 beside IPv4."), bigTCP: toggle(false, "IPv6 BIG TCP.") })
     .prefault({})
     .meta({ description: "IPv6 of pods." }),
-  mtuBytes: z
-    .int()
-    .min(576)
-    .max(65535)
-    .optional()
-    .meta({ description: "MTU of the network between the nodes, in bytes; the machines' own where absent." }),
+  mtuBytes: z.int().min(576).max(65535).optional().meta({
+    description:
+      "MTU of the network between the nodes, in bytes; the machines' own where absent. Agents that had one before keep it: to go back, write it.",
+  }),
   loadBalancer: z
     .strictObject({
       mode: z.enum(["snat", "dsr", "hybrid"]).default("snat").meta({ description: "How replies of services return." }),
