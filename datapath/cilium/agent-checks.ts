@@ -79,7 +79,9 @@ export function judgeAgent(
       // Routing has checks of its own; of the Hubble's parts that no agent speaks of there is nothing to judge.
       const found = evidence.features?.values[name];
       if (name === "routing" || (evidence.features !== undefined && found === undefined)) return [];
-      return [check(`feature ${name}`, effective, found)];
+      const reason = evidence.features?.reasons[name];
+      const because = found === effective || reason === undefined ? "" : `, ${reason}`;
+      return [check(`feature ${name}`, effective, found === undefined ? undefined : `${found}${because}`)];
     }),
   ];
 }
@@ -139,12 +141,29 @@ function judgeHealth({ node, health }: AgentEvidence, peers: readonly AgentNode[
     });
     return failures.length === 0 ? all : failures.join("; ");
   };
-  const own = health?.peers.find(({ name }) => name === node);
-  const hasEndpoints = health === undefined || (own !== undefined && own.endpoint === undefined);
+  const hasEndpoints = health === undefined || reachesOwnEndpoint(node, health);
   return [
     check("cilium-health, hosts of other nodes", all, unreached("host")),
     ...(hasEndpoints ? [check("cilium-health, endpoints on other nodes", all, unreached("endpoint"))] : []),
   ];
+}
+
+type Health = NonNullable<AgentEvidence["health"]>;
+
+function reachesOwnEndpoint(node: string, { peers }: Health): boolean {
+  const own = peers.find(({ name }) => name === node);
+  return own !== undefined && own.endpoint === undefined;
+}
+
+/**
+ * Whether asking again could show no more. Peers that have just started don't answer yet, and routes by BGP come a while after the
+ * agents (seen on the real agent: Ready, and 12 s later the last session).
+ */
+export function isHealthSettled(node: string, health: Health): boolean {
+  const countsEndpoints = reachesOwnEndpoint(node, health);
+  return health.peers.every(
+    ({ name, host, endpoint }) => name === node || (host === undefined && (!countsEndpoints || endpoint === undefined)),
+  );
 }
 
 function networkOf(podCidr: string): string {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { AppsV1Api, CoreV1Api, type KubeConfig, type V1Pod } from "@kubernetes/client-node";
-import { judgeAgent, type AgentEvidence, type AgentNode } from "../../datapath/cilium/agent-checks.ts";
+import { isHealthSettled, judgeAgent, type AgentEvidence, type AgentNode } from "../../datapath/cilium/agent-checks.ts";
 import type { Datapath } from "../../datapath/config/datapath.ts";
 import type { PlannedFeature } from "../../datapath/cilium/features.ts";
 import { fallbacksIn, foundByAgent, type FoundOnNode } from "../../datapath/cilium/found-features.ts";
@@ -160,19 +160,22 @@ async function readAgent(
   };
 }
 
-const healthAttempts = 4;
+const healthAttempts = 6;
 const healthPauseMilliseconds = 3000;
 
-/** Asks again while a host is not reached: an agent that has just started does not answer its peers yet. */
+/** Asks again while it does not answer or something is not reached: it starts a while after its agent is Ready. */
 async function healthOf(
   node: string,
   said: (...command: string[]) => Promise<string>,
   signal: AbortSignal,
 ): Promise<ReturnType<typeof parseHealth>> {
   for (let asked = 1; ; asked += 1) {
-    const health = parseHealth(await said("cilium-health", "status", "--probe", "-o", "json"));
-    const isSettled = health.peers.every(({ name, host }) => name === node || host === undefined);
-    if (isSettled || asked === healthAttempts) return health;
+    try {
+      const health = parseHealth(await said("cilium-health", "status", "--probe", "-o", "json"));
+      if (isHealthSettled(node, health) || asked === healthAttempts) return health;
+    } catch (error) {
+      if (asked === healthAttempts) throw error;
+    }
     await delay(healthPauseMilliseconds, undefined, { signal });
   }
 }

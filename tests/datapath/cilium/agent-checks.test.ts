@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { judgeAgent, type AgentEvidence } from "../../../datapath/cilium/agent-checks.ts";
+import { isHealthSettled, judgeAgent, type AgentEvidence } from "../../../datapath/cilium/agent-checks.ts";
 import { datapath as datapathSchema, type Datapath } from "../../../datapath/config/datapath.ts";
 import { featuresOf } from "../../../datapath/cilium/features.ts";
 import { fallbacksIn, foundByAgent } from "../../../datapath/cilium/found-features.ts";
@@ -122,12 +122,26 @@ describe("the judge of agents", () => {
       judgeAgent(asked, evidence, nodes, unforeseen).flatMap(({ ok, name, found }) =>
         ok === true ? [] : [name, found],
       ),
-      ["feature masquerading", "iptables, IPv4"],
+      [
+        "feature masquerading",
+        'iptables, IPv4, the agent says: Falling back to iptables-based masquerading. BPF masquerade requires NodePort (--enable-node-port="true")',
+      ],
     );
     assert.deepEqual(fallbacksIn(text(folder, "agent-log.txt")), [
       'Auto-disabling "enable-node-port", "enable-external-ips", "bpf-lb-sock", "enable-host-port" features and falling back to "enable-host-legacy-routing"',
       'Falling back to iptables-based masquerading. BPF masquerade requires NodePort (--enable-node-port="true")',
     ]);
+  });
+
+  it("asks cilium-health again while a host, or an endpoint that could be reached, is not", () => {
+    const settled = (kn1: { endpoint?: string }, kn3: { host?: string; endpoint?: string }): boolean =>
+      isHealthSettled("kn1", { peers: [{ name: "kn1", ...kn1 }, { name: "kn2" }, { name: "kn3", ...kn3 }] });
+    const lost = "icmp: Connection timed out";
+    assert.equal(settled({}, {}), true);
+    assert.equal(settled({}, { host: lost }), false);
+    // As on the real agent, asked while the last BGP session was not up.
+    assert.equal(settled({}, { endpoint: lost }), false);
+    assert.equal(settled({ endpoint: lost }, { endpoint: lost }), true);
   });
 
   it("confirms nothing where nothing was read, and says why", () => {
