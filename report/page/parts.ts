@@ -105,7 +105,7 @@ export function sentence(words: string): string {
   return `${unbroken(capitalised(words))}.`;
 }
 
-export function unbroken(words: string): string {
+function unbroken(words: string): string {
   return words.replaceAll(/(?<=\d) (?=%)|(?<=%) (?=±)|(?<=±) (?=\d)|(?<=\d) (?=Gbit|stream)/g, "\u00a0");
 }
 
