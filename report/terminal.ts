@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
 import type { Outcome } from "../datapath/run/comparison.ts";
 import { inText, pathName, paths, streamsName } from "../datapath/run/run-words.ts";
-import type { Check, Run, Verdict } from "../datapath/run/run.ts";
+import { stillCutOff, type Check, type Run, type Verdict } from "../datapath/run/run.ts";
 import {
   count,
   cpuUse,
@@ -77,7 +77,7 @@ export function summary(run: Run, options: TerminalOptions): string {
       ? []
       : [
           `Pods could not reach each other for ${Math.round(run.modeChange.outageMilliseconds)} ms while ` +
-            `${run.modeChange.from} became ${run.modeChange.to}.`,
+            `${run.modeChange.from} became ${run.modeChange.to}${stillCutOff(run.modeChange)}.`,
         ],
     file === undefined ? [] : [paint("dim", `Run kept in ${file}`)],
   ];

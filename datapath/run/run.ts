@@ -168,6 +168,11 @@ export const modeChange = z.strictObject({
 });
 export type ModeChange = z.infer<typeof modeChange>;
 
+/** What to say behind an outage that was not over when it was read: routes by BGP come after the agents, and it is longer. */
+export function stillCutOff({ directions }: Pick<ModeChange, "directions">): string {
+  return directions?.some(({ over }) => !over) === true ? ", and longer: it was not over when it was read" : "";
+}
+
 /** One verification: what was asked for, what was found, what was measured. */
 export const run = z.strictObject({
   schemaVersion: z.literal(runSchemaVersion),

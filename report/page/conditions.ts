@@ -1,4 +1,4 @@
-import type { Run } from "../../datapath/run/run.ts";
+import { stillCutOff, type Run } from "../../datapath/run/run.ts";
 import { gigabits, labTitle, none } from "../format.ts";
 import { html, type Markup } from "../markup.ts";
 import { repeatCommands } from "../repeat.ts";
@@ -26,7 +26,7 @@ export function conditionSection(runs: readonly [Run, ...Run[]]): Markup | undef
         : [
             [
               `Change, ${modeChange.from} to ${modeChange.to}`,
-              [`pods cut off for ${Math.round(modeChange.outageMilliseconds)} ms`],
+              [`pods cut off for ${Math.round(modeChange.outageMilliseconds)} ms${stillCutOff(modeChange)}`],
             ],
           ],
     ),

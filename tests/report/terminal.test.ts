@@ -44,6 +44,20 @@ describe("summary", () => {
     assert.equal(text.includes("Gbit/s"), false);
   });
 
+  it("tells an outage that was not over when it was read from one that was", () => {
+    const change = (over: boolean): string => {
+      const direction = { from: "node-1", to: "node-2", sent: 200, received: 17, outageMilliseconds: 36_600, over };
+      const [from, to] = ["vxlan", "native, routes by the network"];
+      return summary(
+        { ...madeRun(), modeChange: { from, to, outageMilliseconds: 36_600, directions: [direction] } },
+        plain,
+      );
+    };
+    const said = "Pods could not reach each other for 36600 ms while vxlan became native, routes by the network";
+    assert.ok(change(true).includes(`${said}.\n`));
+    assert.ok(change(false).includes(`${said}, and longer: it was not over when it was read.\n`));
+  });
+
   it("names each sample that failed", () => {
     const text = summary(withFailedSample(madeRun()), plain);
     assert.match(text, /^failed: round 1, TCP, pod to pod, 1 stream: iperf3: unable to connect to server: Connection/m);

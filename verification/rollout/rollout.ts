@@ -4,6 +4,7 @@ import { rolloutState, stalePods, type RolloutObservation } from "../../datapath
 import { clientConfig } from "../client-config.ts";
 import { networkedPods, observe } from "./observe.ts";
 import { seenChange, type SeenChange } from "./replies.ts";
+import { stillCutOff } from "../../datapath/run/run.ts";
 import type { RolloutResult, RolloutSpec } from "./spec.ts";
 
 const pollMilliseconds = 500;
@@ -44,7 +45,8 @@ async function changeSeen(
   const change = await seenChange(config, signal);
   if ("modeChange" in change) {
     const { from, to, outageMilliseconds } = change.modeChange;
-    progress(`pods could not reach each other for ${outageMilliseconds} ms while ${from} became ${to}`);
+    const more = stillCutOff(change.modeChange);
+    progress(`pods could not reach each other for ${outageMilliseconds} ms while ${from} became ${to}${more}`);
   } else {
     progress(`no outage is told: ${change.modeChangeUnmeasured}`);
   }
