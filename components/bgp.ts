@@ -5,8 +5,6 @@ import type { Datapath } from "../datapath/config/datapath.ts";
 
 export interface BgpRoutesArgs {
   readonly datapath: Datapath;
-  /** Of kube-router; the one that the project was written for where absent. */
-  readonly kubeRouterImage?: string;
 }
 
 /**
@@ -15,14 +13,14 @@ export interface BgpRoutesArgs {
  * definitions that the roll-out waits for; the Kubernetes provider is in `opts`.
  */
 export class BgpRoutes extends pulumi.ComponentResource {
-  constructor(name: string, { datapath, kubeRouterImage }: BgpRoutesArgs, opts?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, { datapath }: BgpRoutesArgs, opts?: pulumi.ComponentResourceOptions) {
     super("datapath-lab:index:BgpRoutes", name, {}, opts);
     const parent = { parent: this };
     const byBgp = bgpDatapath(datapath);
     if (byBgp !== undefined) {
       const policy = peeringPolicy(byBgp);
       if (policy === undefined) {
-        const { serviceAccount, clusterRole, clusterRoleBinding, daemonSet } = kubeRouter(byBgp, kubeRouterImage);
+        const { serviceAccount, clusterRole, clusterRoleBinding, daemonSet } = kubeRouter(byBgp);
         const account = new kubernetes.core.v1.ServiceAccount(`${name}-account`, serviceAccount, parent);
         const role = new kubernetes.rbac.v1.ClusterRole(`${name}-role`, clusterRole, parent);
         const binding = new kubernetes.rbac.v1.ClusterRoleBinding(`${name}-binding`, clusterRoleBinding, {

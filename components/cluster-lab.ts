@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { LabConfig } from "../datapath/config/index.ts";
 import { bgpDefinitions } from "../datapath/bgp/kubernetes.ts";
 import { nodeCount } from "../datapath/machines/machine-facts.ts";
-import { describeNodePlan } from "../datapath/plan/plan.ts";
+import { describeNodePlan, speaksBgp } from "../datapath/plan/plan.ts";
 import { previewPlan } from "../datapath/plan/preview-plan.ts";
 import type { Run } from "../datapath/run/run.ts";
 import { BgpRoutes } from "./bgp.ts";
@@ -54,7 +54,9 @@ export class ClusterLab extends pulumi.ComponentResource {
       },
       onCluster,
     );
-    const routes = new BgpRoutes("bgp", { datapath }, { ...onCluster, dependsOn: carrier });
+    const routes = speaksBgp(datapath)
+      ? [new BgpRoutes("bgp", { datapath }, { ...onCluster, dependsOn: carrier })]
+      : [];
     // They stand while agents change, to see for how long they are cut off; but not before there is a network.
     const workload = new Workload("workload", { images: verification.images }, { ...onCluster, dependsOn: carrier });
     this.verification = new ClusterVerification(
@@ -67,7 +69,7 @@ export class ClusterLab extends pulumi.ComponentResource {
         occasions: [carrier.rollout.apply((rollout) => JSON.stringify(rollout))],
         modeChange: carrier.rollout.apply(({ modeChange }) => modeChange),
       },
-      { parent: this, dependsOn: [workload, routes] },
+      { parent: this, dependsOn: [workload, ...routes] },
     ).run;
     this.registerOutputs({});
   }

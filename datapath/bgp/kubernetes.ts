@@ -1,7 +1,7 @@
 import type { Datapath } from "../config/datapath.ts";
 
 /** kube-router of the time of Cilium 1.13.4, which speaks to Kubernetes 1.26. */
-export const kubeRouterImage = "docker.io/cloudnativelabs/kube-router:v1.5.4";
+const defaultImage = "docker.io/cloudnativelabs/kube-router:v1.5.4";
 
 const name = "kube-router";
 const namespace = "kube-system";
@@ -22,7 +22,7 @@ export function bgpDatapath(datapath: Datapath): BgpDatapath | undefined {
  * Flags of a kube-router that carries routes and nothing else: policies, services and pods' addresses are Cilium's
  * (Cilium 1.13 documentation, "Using kube-router to run BGP"; kube-router's user guide).
  */
-export function kubeRouterFlags({ routes: { localASN, peer } }: BgpDatapath): string[] {
+function kubeRouterFlags({ routes: { localASN, peer } }: BgpDatapath): string[] {
   return [
     "--run-router=true",
     "--run-firewall=false",
@@ -41,7 +41,9 @@ export function kubeRouterFlags({ routes: { localASN, peer } }: BgpDatapath): st
 }
 
 /** kube-router as Kubernetes objects, in the order in which they are made. */
-export function kubeRouter(datapath: BgpDatapath, image: string = kubeRouterImage) {
+export function kubeRouter(datapath: BgpDatapath) {
+  const { routes } = datapath;
+  const image = (routes.speaker === "kube-router" ? routes.image : undefined) ?? defaultImage;
   const read = ["get", "list", "watch"];
   return {
     serviceAccount: { metadata: { name, namespace } },
@@ -107,7 +109,7 @@ function apiServer({ kubeProxyReplacement }: BgpDatapath): { readonly name: stri
 }
 
 /** What has to be established before a peering policy can be made; the operator registers it (Cilium 1.13.4). */
-export const peeringPolicyDefinition = "ciliumbgppeeringpolicies.cilium.io";
+const peeringPolicyDefinition = "ciliumbgppeeringpolicies.cilium.io";
 
 /**
  * The peering policy of Cilium's BGP control plane: every node announces its pod CIDR to the router. Nothing is returned where

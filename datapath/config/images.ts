@@ -7,7 +7,10 @@ import { z } from "zod";
 const netshoot =
   "docker.io/nicolaka/netshoot:v0.13@sha256:a20c2531bf35436ed3766cd6cfe89d352b050ccc4d7005ce6400adf97503da1b";
 
-const image = z.string().regex(/^\S+$/, "no image reference").default(netshoot);
+/** A container image, by tag or digest. */
+export const imageReference = z.string().regex(/^\S+$/, "no image reference");
+
+const image = imageReference.default(netshoot);
 
 /** What runs in the pods that prove and measure a cluster. */
 export const images = z.strictObject({

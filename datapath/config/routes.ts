@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { bareWords, ipv4Address, orBareWord } from "./fields.ts";
+import { imageReference } from "./images.ts";
 
 const tags = z.array(z.string().regex(/^[^=]+=[^=]*$/, "no tag in the form key=value"));
 
@@ -80,6 +81,10 @@ export const routes = z
           peer: peer
             .optional()
             .meta({ description: "A router to peer with as well; without it the nodes peer with each other." }),
+          image: imageReference.optional().meta({
+            description:
+              "kube-router's image on clusters; docker.io/cloudnativelabs/kube-router:v1.5.4 where it is not given.",
+          }),
         }),
         z.strictObject({
           ...bgp,

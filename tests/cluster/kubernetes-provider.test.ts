@@ -2,9 +2,18 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { AppsV1Api, PatchStrategy, setHeaderOptions, type CoreV1Api, type KubeConfig } from "@kubernetes/client-node";
+import {
+  AppsV1Api,
+  PatchStrategy,
+  RbacAuthorizationV1Api,
+  setHeaderOptions,
+  type CoreV1Api,
+  type KubeConfig,
+} from "@kubernetes/client-node";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { bgpDatapath, kubeRouter } from "../../datapath/bgp/kubernetes.ts";
+import { datapath as datapathSchema } from "../../datapath/config/datapath.ts";
 import type { EngineEvent, InlineStack } from "../engine/inlineStack.ts";
 import type { Cluster } from "./harness/cluster.ts";
 import { testImage } from "./harness/image.ts";
@@ -197,6 +206,22 @@ spec:
         await failureOf(stack.up(objects("a"))),
         /conflict with "[^"]+" using v1: \.data\.word\. Another field manager owns these fields; the annotation pulumi\.com\/patchForce/,
       );
+    });
+
+    it("is a cluster whose API takes kube-router as the lab writes it, to the last field", async () => {
+      const byBgp = bgpDatapath(datapathSchema.parse({ mode: "native", routes: "bgp" }));
+      assert.ok(byBgp);
+      const { serviceAccount, clusterRole, clusterRoleBinding, daemonSet } = kubeRouter(byBgp);
+      const tried = { dryRun: "All", fieldValidation: "Strict" };
+      const { namespace } = daemonSet.metadata;
+      const rbac = config.makeApiClient(RbacAuthorizationV1Api);
+      await core.createNamespacedServiceAccount({ namespace, body: serviceAccount, ...tried });
+      await rbac.createClusterRole({ body: clusterRole, ...tried });
+      await rbac.createClusterRoleBinding({ body: clusterRoleBinding, ...tried });
+      const made = await config
+        .makeApiClient(AppsV1Api)
+        .createNamespacedDaemonSet({ namespace, body: daemonSet, ...tried });
+      assert.equal(made.spec?.template.spec?.containers[0]?.args?.[0], "--run-router=true");
     });
 
     it("says what a pod waits for when its time is over, and keeps it in the state", async () => {

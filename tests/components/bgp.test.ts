@@ -67,6 +67,12 @@ describe("Routes by BGP on a cluster, under mocks", () => {
     assert.match(String(seen.get("bgp-kube-router")?.["provider"]), /::api::/);
   });
 
+  it("take kube-router from another registry where the config says so", async () => {
+    const image = "registry.example/kube-router@sha256:0f";
+    const seen = await registered({ kind: "bgp", image });
+    assert.equal(pod.parse(seen.get("bgp-kube-router")).spec.template.spec.containers[0].image, image);
+  });
+
   it("peer with a router where one is named, and reach the API without kube-proxy by its own address", async () => {
     const kubeProxyReplacement = { mode: "strict", k8sServiceHost: "192.0.2.10", k8sServicePort: 6443 };
     const seen = await registered({ kind: "bgp", peer }, { kubeProxyReplacement });
