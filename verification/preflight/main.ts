@@ -13,6 +13,10 @@ import { preflightSpec, type PreflightSpec } from "./spec.ts";
 import { runOverSsh } from "./ssh.ts";
 
 const project = "datapath-lab";
+const waysOut = {
+  reach: "Check address, port, user, key and host key, and that ssh reaches it from here.",
+  mark: "The lab marks machines by /etc/datapath-lab: check that it can be written, and that the machine is still reached.",
+};
 /** Without root what can be seen is still told, and that it is not root. */
 const asRoot = 'if [ "$(id -u)" -ne 0 ] && sudo -n true 2>/dev/null; then exec sudo -n sh -s; fi; exec sh -s';
 const markScript = 'umask 022; printf "%s" "$LAB_MARK" >/etc/datapath-lab\n';
@@ -20,8 +24,15 @@ const unmarkScript = 'if [ "$(cat /etc/datapath-lab 2>/dev/null)" = "$LAB_MARK" 
 const factsScript = readFileSync(path.resolve(import.meta.dirname, "../../scripts/machine/facts"), "utf8");
 
 const spec = preflightSpec.parse(JSON.parse(await text(process.stdin)));
-if (process.argv[2] === "release") await runOnAll(spec, unmarkScript);
+if (process.argv[2] === "release") await release(spec);
 else process.exitCode = await check(spec);
+
+/** A machine that is gone keeps nothing else from going: its mark stays, and is said. */
+async function release(asked: PreflightSpec): Promise<void> {
+  for (const failure of await runOnAll(asked, unmarkScript)) {
+    process.stderr.write(`${failure}\nIts mark stays: if the machine comes back, remove /etc/datapath-lab there.\n`);
+  }
+}
 
 async function check({ lab, machines, datapath, strict, clean, floors }: PreflightSpec): Promise<number> {
   const answers = await Promise.all(
@@ -37,13 +48,12 @@ async function check({ lab, machines, datapath, strict, clean, floors }: Preflig
         );
         return facts;
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
         return {
           id: "machine-unreachable",
           severity: "error",
           key: "machines",
-          message: `${name}: ${reason}`,
-          wayOut: "Check address, port, user, key and host key, and that ssh reaches it from here.",
+          message: `${name}: ${messageOf(error)}`,
+          wayOut: waysOut.reach,
         };
       }
     }),
@@ -62,17 +72,33 @@ async function check({ lab, machines, datapath, strict, clean, floors }: Preflig
     );
     return 1;
   }
-  await runOnAll(spec, markScript);
+  const isMarked = new Set(facts.filter(({ mark }) => mark === lab).map(({ name }) => name));
+  const unmarked = await runOnAll(
+    { ...spec, machines: machines.filter(({ name }) => !isMarked.has(name)) },
+    markScript,
+  );
+  if (unmarked.length > 0) {
+    process.stderr.write(`${unmarked.join("\n")}\n${waysOut.mark}\n`);
+    return 1;
+  }
   process.stdout.write(
     JSON.stringify(facts.map((one) => ({ ...one, clockSkewSeconds: undefined, mark: undefined, peers: undefined }))),
   );
   return 0;
 }
 
-async function runOnAll({ lab, machines }: PreflightSpec, script: string): Promise<void> {
+/** Runs a script about the mark on every machine; gives what went wrong, a line a machine. */
+async function runOnAll({ lab, machines }: PreflightSpec, script: string): Promise<string[]> {
   // The spec lets nothing through that means something to a shell.
   const marked = `LAB_MARK='${lab}'\n${script}`;
-  await Promise.all(machines.map(({ connection }) => runOverSsh(connection, asRoot, marked)));
+  const outcomes = await Promise.allSettled(machines.map(({ connection }) => runOverSsh(connection, asRoot, marked)));
+  return outcomes.flatMap((outcome, index) =>
+    outcome.status === "fulfilled" ? [] : [`${machines[index]?.name ?? ""}: ${messageOf(outcome.reason)}`],
+  );
+}
+
+function messageOf(reason: unknown): string {
+  return reason instanceof Error ? reason.message : String(reason);
 }
 
 /** How far a machine's clock is ahead, in seconds; less than the way there and back took counts as nothing. */
