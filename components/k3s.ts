@@ -47,7 +47,8 @@ interface Work {
 }
 
 /**
- * The machines as one K3s cluster without a CNI: nodes are registered and not Ready until somebody brings one. Servers start one
+ * The machines as one K3s cluster without a CNI: nodes are registered and not Ready until somebody brings one, whose affair it is to
+ * wait for that (components/cilium.ts). Servers start one
  * after another, agents side by side; another release goes from node to node.
  */
 export class K3s extends pulumi.ComponentResource {
@@ -58,9 +59,6 @@ export class K3s extends pulumi.ComponentResource {
   public readonly provider: kubernetes.Provider;
   /** Stands when every node is registered. */
   public readonly ready: pulumi.Resource;
-  readonly #members: readonly Member[];
-  readonly #first: Member;
-  readonly #nodeLimitSeconds: number;
 
   constructor(name: string, args: K3sArgs, opts?: pulumi.ComponentResourceOptions) {
     const { machines, k3s } = args;
@@ -74,9 +72,6 @@ export class K3s extends pulumi.ComponentResource {
     const members = nodes.map((node, index) => ({ node, machine: elementAt(machines, index) }));
     const [first, ...others] = members;
     if (first === undefined) throw new Error("a cluster needs a machine");
-    this.#members = members;
-    this.#first = first;
-    this.#nodeLimitSeconds = k3s.nodeLimitSeconds;
     this.context = `${pulumi.getProject()}-${pulumi.getStack()}`;
 
     const token = new RandomPassword(`${name}-token`, { length: tokenLength, special: false }, { parent: this });
@@ -110,8 +105,11 @@ export class K3s extends pulumi.ComponentResource {
     const server = configure(first, [upgrade(first, brought)]);
     const forgotten = this.#run("known-nodes", first.machine, {
       jobs: { up: ["k3s/forget-nodes"] },
-      variables: { LAB_NODES: members.map(({ node, machine }) => `${node.name} ${machine.incarnation}`).join("\n") },
-      limitSeconds: 60 * members.length,
+      variables: {
+        LAB_NODES: members.map(({ node, machine }) => `${node.name} ${machine.incarnation}`).join("\n"),
+        LAB_LIMIT_SECONDS: `${k3s.startLimitSeconds}`,
+      },
+      limitSeconds: k3s.startLimitSeconds + 60 * members.length,
       dependsOn: [server],
     });
     const configured = new Map<Member, pulumi.Resource>([[first, server]]);
@@ -131,7 +129,6 @@ export class K3s extends pulumi.ComponentResource {
         variables: {
           LAB_NODES: node.name,
           LAB_GONE: node.name,
-          LAB_CONDITION: "registered",
           LAB_MAKING: machine.incarnation,
           LAB_LIMIT_SECONDS: `${k3s.nodeLimitSeconds}`,
           LAB_DRAIN_LIMIT_SECONDS: `${k3s.drainLimitSeconds}`,
@@ -165,23 +162,6 @@ export class K3s extends pulumi.ComponentResource {
       { parent: this },
     );
     this.registerOutputs({ kubeconfig: this.kubeconfig });
-  }
-
-  /**
-   * Waits until all nodes are Ready, which they are not before a CNI runs on them.
-   * @param after what has to stand before: the CNI
-   */
-  waitUntilReady(name: string, after: readonly pulumi.Resource[]): pulumi.Resource {
-    return this.#run(name, this.#first.machine, {
-      jobs: { up: ["k3s/wait-for-nodes"] },
-      variables: {
-        LAB_NODES: this.#members.map(({ node }) => node.name).join(" "),
-        LAB_CONDITION: "Ready",
-        LAB_LIMIT_SECONDS: `${this.#nodeLimitSeconds}`,
-      },
-      limitSeconds: this.#nodeLimitSeconds,
-      dependsOn: [this.ready, ...after],
-    });
   }
 
   /** Looks what is on each machine already, and brings K3s there; nothing runs of it yet. */

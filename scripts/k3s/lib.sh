@@ -105,19 +105,24 @@ attempt() {
     sleep 0.5
   done
   if [ "$1" = k3s-agent ]; then return 0; fi
+  wait_for_api "$2"
+}
+
+# wait_for_api LIMIT: on a server whose service runs. What keeps it is in $reason.
+wait_for_api() {
   running=$(now)
   next=$((running + 10))
   until answer=$(timeout 20 "$binary" kubectl get --raw /readyz 2>&1); do
-    if [ $(($(now) - running)) -ge "$2" ]; then
-      reason="the service runs, and its API did not answer in $2 s (k3s.startLimitSeconds): $(printf '%s' "$answer" | tail -n 1)"
+    if [ $(($(now) - running)) -ge "$1" ]; then
+      reason="the service runs, and its API did not answer in $1 s (k3s.startLimitSeconds): $(printf '%s' "$answer" | tail -n 1)"
       return 1
     fi
-    if [ "$(systemctl show --property ActiveState --value "$1")" = failed ]; then
-      reason="the service $1 ended before its API answered"
+    if [ "$(systemctl show --property ActiveState --value k3s)" = failed ]; then
+      reason="the service k3s ended before its API answered"
       return 1
     fi
     if [ "$(now)" -ge "$next" ]; then
-      say "the API does not answer yet, $(($(now) - running)) of $2 s"
+      say "the API does not answer yet, $(($(now) - running)) of $1 s"
       next=$((next + 10))
     fi
     sleep 0.5

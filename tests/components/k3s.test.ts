@@ -91,7 +91,6 @@ async function made(
   });
   const config = labConfig.parse({ datapath, k3s: section });
   const lab = new K3s("k3s", { ...config, machines, ownsMachines });
-  lab.waitUntilReady("nodes-ready", []);
   await pulumi.runtime.disconnect();
   const text = preview
     ? undefined
@@ -123,7 +122,7 @@ describe("K3s under mocks", function () {
     assert.deepEqual(
       [...seen.keys()].filter((name) => !name.startsWith("machine-")).sort(),
       [
-        ...["k3s", "k3s-token", "k3s-api", "kubeconfig", "known-nodes", "nodes-ready"],
+        ...["k3s", "k3s-token", "k3s-api", "kubeconfig", "known-nodes"],
         ...nodes.flatMap((node) => ["install", "upgrade", "k3s", "member"].map((part) => `${node}-${part}`)),
       ].sort(),
     );
@@ -162,7 +161,6 @@ describe("K3s under mocks", function () {
       for (const other of nodes) assert.ok(before(`${node}-member`).has(`${other}-k3s`));
     }
     assert.ok(before("k3s-api").has("kubeconfig"));
-    assert.ok(before("nodes-ready").has("kubeconfig"));
   });
 
   it("puts the token into no command, no variable of the environment and no plain state", async () => {
