@@ -32,7 +32,8 @@ export class SshServer {
     this.#folder = fields.folder;
   }
 
-  static async start(): Promise<SshServer> {
+  /** @param inside words that run a program elsewhere: in another network, say */
+  static async start(inside: readonly string[] = []): Promise<SshServer> {
     await ensurePackages([{ tool: "sshd", package: "openssh-server" }], (line) => console.error(line));
     const folder = mkdtempSync(path.join(tmpdir(), "datapath-lab-sshd-"));
     const host = ssh2.utils.generateKeyPairSync("ed25519");
@@ -60,7 +61,8 @@ export class SshServer {
     );
     // Where sshd of Debian drops its privileges to; the package's service makes it at start.
     if (process.getuid?.() === 0) mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
-    const server = spawn("/usr/sbin/sshd", ["-D", "-e", "-f", config], { stdio: ["ignore", "ignore", "pipe"] });
+    const [program, ...words] = [...inside, "/usr/sbin/sshd", "-D", "-e", "-f", config];
+    const server = spawn(program, words, { stdio: ["ignore", "ignore", "pipe"] });
     let printed = "";
     server.stderr.on("data", (chunk: Buffer) => (printed += chunk.toString()));
     try {

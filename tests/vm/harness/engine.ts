@@ -25,6 +25,7 @@ export class NetworkedStack {
   readonly #program: string;
   readonly #environment: Record<string, string>;
   readonly #workDir: string;
+  #config: Readonly<Record<string, unknown>> = {};
 
   private constructor(stack: Stack, options: Options, project: string, configFile: string, workDir: string) {
     this.#stack = stack;
@@ -72,8 +73,14 @@ export class NetworkedStack {
     return new NetworkedStack(stack, options, project, configFile, workDir);
   }
 
+  /** What was configured last. */
+  get config(): Readonly<Record<string, unknown>> {
+    return this.#config;
+  }
+
   /** Config of the operations that follow. */
   configure(config: Readonly<Record<string, unknown>>): void {
+    this.#config = config;
     const entries = Object.entries(config).map(([key, value]): [string, unknown] => [`${this.#project}:${key}`, value]);
     const written = stackFile.parse(parse(readFileSync(this.#configFile, "utf8")) ?? {});
     writeFileSync(this.#configFile, stringify({ ...written, config: Object.fromEntries(entries) }));

@@ -34,6 +34,8 @@ export interface PrivateLibvirt {
   virsh(...words: readonly string[]): Promise<string>;
   /** Words that run a program in its network, and end it with the process that started it. */
   readonly inNetwork: readonly string[];
+  /** The same, where its socket and its folders stand at their usual places: what runs so is on the libvirt host. */
+  readonly inHost: readonly string[];
   stop(): Promise<void>;
 }
 
@@ -63,14 +65,13 @@ export async function startLibvirt(): Promise<PrivateLibvirt> {
     rmSync(folder, { recursive: true, force: true });
     throw new Error(`libvirtd does not start:\n${said}`, { cause: error });
   }
-  const inNetwork = [
-    ...["setpriv", "--pdeathsig", "KILL"],
-    ...["nsenter", `--net=/proc/${childOf(daemon.pid ?? 0)}/ns/net`],
-  ];
+  const namespaces = `/proc/${childOf(daemon.pid ?? 0)}/ns`;
+  const inNetwork = ["setpriv", "--pdeathsig", "KILL", "nsenter", `--net=${namespaces}/net`];
   return {
     uri,
     folder,
     inNetwork,
+    inHost: [...inNetwork, `--mount=${namespaces}/mnt`],
     async run(program, ...programArguments) {
       const [first = "", ...rest] = [...inNetwork, program, ...programArguments];
       return (await run(first, rest, { maxBuffer: 64 * 1024 * 1024 })).stdout;

@@ -1,21 +1,32 @@
 import * as pulumi from "@pulumi/pulumi";
+import { K3s } from "../../../components/k3s.ts";
 import { Hosts } from "../../../components/machines/hosts.ts";
 import { Libvirt } from "../../../components/machines/libvirt.ts";
+import { refusal } from "../../../components/refusal.ts";
 import { parseLabConfig } from "../../../datapath/config/index.ts";
-import { existingHosts } from "../../../datapath/config/hosts.ts";
-import { libvirtMachines } from "../../../datapath/config/libvirt.ts";
 
-const config = new pulumi.Config("lab-vm-test");
-const given = config.requireObject<{ kind: string }>("machines");
-const { datapath, strict } = parseLabConfig({ datapath: { mode: "native" } });
+const given = new pulumi.Config("lab-vm-test");
+const k3s = given.getObject<object>("k3s");
+const { machines, ...config } = parseLabConfig({
+  machines: given.requireObject("machines"),
+  datapath: { mode: "native", ...given.getObject<object>("datapath") },
+  ...(k3s === undefined ? {} : { k3s }),
+});
+if (machines.kind !== "hosts" && machines.kind !== "libvirt") throw refusal(new Error("the tests give other kinds"));
 const made =
-  given.kind === "hosts"
-    ? new Hosts("machines", { machines: existingHosts.parse(given), datapath, strict })
-    : new Libvirt("machines", { machines: libvirtMachines.parse(given), datapath, strict });
+  machines.kind === "hosts"
+    ? new Hosts("machines", { ...config, machines, clean: config.k3s.clean })
+    : new Libvirt("machines", { ...config, machines });
+// As components/lab.ts joins them; what comes after K3s needs a Kubernetes that is none of a stand-in.
+const cluster =
+  k3s === undefined
+    ? undefined
+    : new K3s("k3s", { ...config, machines: made.machines, ownsMachines: machines.kind === "libvirt" });
 
 export const facts = made.facts;
-export const machines = made.machines.map(({ name, address, connection }) => ({
+export const machineOutputs = made.machines.map(({ name, address, connection }) => ({
   name,
   address,
   connection: pulumi.secret(connection),
 }));
+export const kubeconfig = cluster?.kubeconfig;
