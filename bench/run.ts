@@ -1,6 +1,6 @@
 // `npm run bench`: compares the lab with the least that could do the same, side by side in one run.
 //   npm run bench            all comparisons
-//   npm run bench -- preview up up-64 throughput ratio
+//   npm run bench -- preview up up-64 throughput ratio machines
 import { spawn, execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -339,6 +339,11 @@ const comparisons: readonly Comparison[] = [
   { name: "up-64", about: "64 nodes from nothing (aim: under 20 s)", run: up(64, 1) },
   throughput,
   ratio,
+  {
+    name: "machines",
+    about: "three virtual machines ready, against a virsh script (aim: at most 1.3)",
+    run: async () => (await import("./machines.ts")).machinesUp(log),
+  },
 ];
 
 const chosen = process.argv.slice(2);
