@@ -1,6 +1,6 @@
 // `npm test`: every check of the project, in the order in which they say most for their time.
 //   npm test                   all of them
-//   npm test -- unit lab       these suites alone; some run only when they are asked for like this
+//   npm test -- unit lab       these suites alone
 //   npm test -- fast           the unit tests that take no time
 // On a person's machine a suite whose prerequisites are missing is left out and named at the end; with CI=true nothing is
 // left out: what is missing is installed, or the run fails.
@@ -18,10 +18,6 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-function isAsked({ name, onRequest }: Suite): boolean {
-  return onRequest === undefined || chosen.includes(name);
-}
-
 /**
  * What each suite needs, or why it can't be had. It is brought one after another while earlier suites run: builds of minutes,
  * beside tests that wait much.
@@ -30,7 +26,7 @@ const prepared = new Map<Suite, Promise<string | undefined>>();
 
 function prepare(wanted: readonly Suite[]): void {
   let last: Promise<unknown> = Promise.resolve();
-  for (const suite of wanted.filter(isAsked)) {
+  for (const suite of wanted) {
     const ready = last
       .then(() => suite.prepare?.((line) => console.log(line)))
       .then(
@@ -74,7 +70,6 @@ function runMocha({ mocha, without = [] }: MochaStep, held: boolean): Promise<Ou
 }
 
 async function runSuite(suite: Suite): Promise<Outcome> {
-  if (!isAsked(suite)) return { passed: 0, failed: 0, leftOut: suite.onRequest ?? "" };
   const missing = await prepared.get(suite);
   if (missing !== undefined) {
     if (!isCI) return { passed: 0, failed: 0, leftOut: missing };

@@ -22,8 +22,6 @@ export type Step = { readonly command: readonly string[] } | MochaStep;
 export interface Suite {
   readonly name: string;
   readonly about: string;
-  /** Why the suite runs only where it is asked for by name. */
-  readonly onRequest?: string;
   /** The suite whose tests, or some of them, this one repeats: it runs only where it is asked for, and is missed by nobody. */
   readonly partOf?: string;
   /** Brings what the suite needs. Rejects with the reason where this machine can't have it. */
@@ -66,7 +64,7 @@ export const suites: readonly Suite[] = [
       { command: ["npx", "--no-install", "tsc", "--noEmit"] },
       { command: ["npx", "--no-install", "eslint", "--max-warnings=0", "."] },
       { command: ["npx", "--no-install", "prettier", "--check", "--log-level=warn", "."] },
-      { command: ["sh", "-c", "git ls-files -z -- .ci scripts 'tests/*/harness/scripts' | xargs -0 shellcheck"] },
+      { command: ["sh", "-c", "git ls-files -z -- .ci scripts bench/virsh-machines 'tests/*/harness/scripts' | xargs -0 shellcheck"] },
       { command: [...node, "cli/generate.ts", "--check"] },
     ],
   },
@@ -125,8 +123,8 @@ export const suites: readonly Suite[] = [
   },
   {
     name: "vm",
-    about: "virtual machines by libvirt, with a small Debian image in the place of Ubuntu's",
-    onRequest: "takes a quarter of an hour by software emulation; run it by: npm test -- vm",
+    about:
+      "virtual machines by libvirt, with a small Debian image in the place of Ubuntu's, and K3s on them, by a stand-in for its binary",
     prepare: async (log) => {
       requireRoot();
       await engine(log);
