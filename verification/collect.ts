@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import type { NodeEvidence, PathMtuEvidence, RouteEvidence, WireEvidence } from "../datapath/proof/evidence.ts";
 import type { Host, Hosts } from "./hosts/host.ts";
 import { countPackets, icmpSources, snapLengthBytes } from "./parsers/capture.ts";
@@ -160,13 +161,21 @@ export interface Captured {
 /** Length of the packets of `pingNode`, in bytes: by it they are told from anybody else's pings. */
 const markedPacketBytes = 105;
 
-/** Lets a node's pod ping the address of another node, which lies outside every pod CIDR. Gives what ping complained of. */
+/**
+ * Lets a node's pod ping the address of another node, which lies outside every pod CIDR. Gives what ping complained of.
+ *
+ * Under an identifier of its own: ping takes its process id for one, which in a pod made anew is the one that it was before, and
+ * the kernel still translates such a flow as it did then (nf_conntrack_icmp_timeout: 30 s).
+ */
 export async function pingNode(hosts: Hosts, from: CollectedNode, to: CollectedNode): Promise<string> {
   const size = `${markedPacketBytes - pingHeaderBytes}`;
-  const { stderr } = await hosts
-    .pod(from.name)
-    .run(["ping", "-c", "2", "-i", "0.02", "-W", "1", "-s", size, to.address], { timeoutSeconds: 10 });
-  return stderr.trim();
+  const ping = ["ping", "-c", "2", "-i", "0.02", "-W", "1", "-s", size, to.address];
+  const pod = hosts.pod(from.name);
+  const limit = { timeoutSeconds: 10 };
+  const marked = await pod.run([...ping, "-e", `${randomInt(1, 65_536)}`], limit);
+  // iputils before 20210722 knows no identifiers.
+  const isRefused = /invalid option|unrecognized option/.test(marked.stderr);
+  return (isRefused ? await pod.run(ping, limit) : marked).stderr.trim();
 }
 
 /**
