@@ -55,11 +55,11 @@ const bootCode = [0xb0, 0xfe, 0xe6, 0x64, 0xf4, 0xeb, 0xfd];
 const trialLimitMilliseconds = 5_000;
 
 /** /dev/kvm may be there and no guest ever run on it, in a virtual machine or a container: a trial guest shows it. */
-async function acceleratorCheck({ accelerator }: LibvirtMachines, depth: Depth): Promise<NeedCheck[]> {
-  return depth === "errors" && accelerator !== "kvm" ? [] : [await tryKvm(accelerator)];
+async function acceleratorCheck(machines: LibvirtMachines, depth: Depth): Promise<NeedCheck[]> {
+  return depth === "errors" && machines.accelerator !== "kvm" ? [] : [await tryKvm(machines)];
 }
 
-async function tryKvm(accelerator: LibvirtMachines["accelerator"]): Promise<NeedCheck> {
+async function tryKvm({ accelerator, cpuMode }: LibvirtMachines): Promise<NeedCheck> {
   const name = "KVM";
   const slowly =
     "VMs run by software emulation, ten times slower. Take a host with virtualization turned on, or be patient.";
@@ -76,7 +76,9 @@ async function tryKvm(accelerator: LibvirtMachines["accelerator"]): Promise<Need
     image.set(bootCode, 0);
     image.set([0x55, 0xaa], 510);
     await writeFile(disk, image);
-    const guest = ["-accel", "kvm", "-machine", "pc", "-m", "16", "-display", "none", "-no-reboot"];
+    // The CPU that machines would have: a host may take a plain one and refuse its own.
+    const cpu = cpuMode === "maximum" ? "max" : "host";
+    const guest = ["-accel", "kvm", "-machine", "pc", "-cpu", cpu, "-m", "16", "-display", "none", "-no-reboot"];
     const found = await runTrial("qemu-system-x86_64", [...guest, "-drive", `file=${disk},format=raw`]);
     return found === undefined ? ok(name, "a trial guest ran") : refuse(found);
   } finally {

@@ -290,7 +290,7 @@ export class Libvirt extends pulumi.ComponentResource {
       "accelerator",
       {
         create: asPerson("libvirt/probe-accelerator"),
-        stdin: probeDomainXml(lab),
+        stdin: probeDomainXml(lab, config),
         environment: { ...host, LAB_PROBE: probeName(lab) },
         logging: command.local.Logging.Stderr,
         addPreviousOutputInEnv: false,

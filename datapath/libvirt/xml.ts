@@ -168,8 +168,11 @@ export function domainXml(
   });
 }
 
-/** A guest of 512 bytes whose only act is to reset the machine, which ends it: it shows whether guests run on KVM. */
-export function probeDomainXml(lab: LibvirtLab): string {
+/**
+ * A guest of 512 bytes whose only act is to reset the machine, which ends it: it shows whether guests run on KVM. It has the CPU
+ * that machines would have: a host may take a plain one and refuse its own.
+ */
+export function probeDomainXml(lab: LibvirtLab, machines: LibvirtMachines): string {
   const name = probeName(lab);
   return document({
     domain: {
@@ -179,6 +182,7 @@ export function probeDomainXml(lab: LibvirtLab): string {
       memory: { "@unit": "MiB", "#": 16 },
       vcpu: 1,
       os: { type: { "@arch": "x86_64", "@machine": "pc", "#": "hvm" }, boot: { "@dev": "hd" } },
+      cpu: cpuOf(machines, "kvm"),
       on_poweroff: "destroy",
       on_reboot: "destroy",
       on_crash: "destroy",

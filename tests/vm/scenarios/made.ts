@@ -37,7 +37,7 @@ export function machinesAreMade(lab: VmLab): void {
         ["storagevol", diskVolumeXml(names, first, { volume: "base", format: "qcow2" }, 20)],
         ["domain", domainXml(names, parsed, first, "kvm", marks)],
         ["domain", domainXml(names, parsed, first, "qemu", marks)],
-        ["domain", probeDomainXml(names)],
+        ["domain", probeDomainXml(names, parsed)],
       ];
       for (const [schema, xml] of documents) {
         const file = lab.file("document.xml");
