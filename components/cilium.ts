@@ -22,6 +22,8 @@ export interface CiliumArgs {
   readonly context?: string | undefined;
   /** Names of CustomResourceDefinitions that something after Cilium needs. */
   readonly definitions?: readonly string[];
+  /** Which machines the nodes are: one made anew has no agent yet. Not known of a cluster that stands already. */
+  readonly makings?: string | undefined;
 }
 
 /** The chart's values for a datapath, with how agents are restarted for it. Depends on the config alone. */
@@ -115,6 +117,7 @@ export class Cilium extends pulumi.ComponentResource {
         environment: {
           LAB_DATAPATH: datapathTitle(datapath),
           LAB_VALUES: createHash("sha256").update(JSON.stringify(values)).digest("hex").slice(0, 16),
+          ...(args.makings === undefined ? {} : { LAB_MAKINGS: args.makings }),
           // A wait that failed leaves the values of the one before in the state: going back to those would wait for nothing.
           ...(this.release === undefined
             ? {}

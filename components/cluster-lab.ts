@@ -1,3 +1,4 @@
+import * as command from "@pulumi/command";
 import type * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { LabConfig } from "../datapath/config/index.ts";
@@ -6,10 +7,17 @@ import { nodeCount } from "../datapath/machines/machine-facts.ts";
 import { describeNodePlan, speaksBgp } from "../datapath/plan/plan.ts";
 import { previewPlan } from "../datapath/plan/preview-plan.ts";
 import type { Run } from "../datapath/run/run.ts";
+import { podCidrs, type PodCidrs, type PodCidrsSpec } from "../verification/pod-cidrs/spec.ts";
 import { BgpRoutes } from "./bgp.ts";
 import { Cilium } from "./cilium.ts";
 import { ClusterVerification } from "./cluster-verification.ts";
+import type { Machine } from "./machines/machine.ts";
+import { PodRouter } from "./pod-router.ts";
+import { nodeAsPerson } from "./scripts.ts";
 import { Workload } from "./workload.ts";
+
+/** Nodes have their pod CIDRs when their agents run; the API may be away for a while. */
+const podCidrsLimitSeconds = 60;
 
 /** A Kubernetes cluster that stands, or will stand by the time its resources are made. */
 export interface ClusterAccess {
@@ -17,11 +25,20 @@ export interface ClusterAccess {
   readonly kubeconfig: pulumi.Output<string>;
   readonly context?: string | undefined;
   readonly provider: kubernetes.Provider;
+  /** Changes when a machine of it was made anew: its agent and its routes are waited for then. */
+  readonly makings?: string;
+}
+
+/** The lab's own router between pods, with the machines that it routes between. */
+export interface RouterAccess {
+  readonly machine: Machine;
+  readonly nodes: readonly Machine[];
 }
 
 export interface ClusterLabArgs {
   readonly config: LabConfig;
   readonly cluster: ClusterAccess;
+  readonly router?: RouterAccess | undefined;
   /** With it the whole cluster goes: nothing has to be taken off it before. */
   readonly goesWith?: pulumi.Resource;
 }
@@ -30,7 +47,8 @@ export interface ClusterLabArgs {
 export class ClusterLab extends pulumi.ComponentResource {
   public readonly verification: pulumi.Output<Run>;
 
-  constructor(name: string, { config, cluster, goesWith }: ClusterLabArgs, opts?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, args: ClusterLabArgs, opts?: pulumi.ComponentResourceOptions) {
+    const { config, cluster, router, goesWith } = args;
     super(
       "datapath-lab:index:ClusterLab",
       name,
@@ -40,7 +58,7 @@ export class ClusterLab extends pulumi.ComponentResource {
     );
     const { datapath, cilium, machines, verification } = config;
     const nodes = nodeCount(machines);
-    const { kubeconfig, context, provider } = cluster;
+    const { kubeconfig, context, provider, makings } = cluster;
     const onCluster = { parent: this, providers: { kubernetes: provider } };
     const carrier = new Cilium(
       "cilium",
@@ -50,6 +68,7 @@ export class ClusterLab extends pulumi.ComponentResource {
         kubeconfig,
         context,
         definitions: bgpDefinitions(datapath),
+        makings,
         ...(nodes === undefined ? {} : { nodeCount: nodes }),
       },
       onCluster,
@@ -57,6 +76,19 @@ export class ClusterLab extends pulumi.ComponentResource {
     const routes = speaksBgp(datapath)
       ? [new BgpRoutes("bgp", { datapath }, { ...onCluster, dependsOn: carrier })]
       : [];
+    const forwarding =
+      router === undefined
+        ? undefined
+        : new PodRouter(
+            "router",
+            {
+              datapath,
+              router: router.machine,
+              nodes: router.nodes,
+              podCidrs: () => this.#podCidrs(cluster, router, carrier),
+            },
+            { parent: this, dependsOn: [carrier, ...routes] },
+          );
     // They stand while agents change, to see for how long they are cut off; but not before there is a network.
     const workload = new Workload("workload", { images: verification.images }, { ...onCluster, dependsOn: carrier });
     this.verification = new ClusterVerification(
@@ -66,12 +98,37 @@ export class ClusterLab extends pulumi.ComponentResource {
         verification,
         kubeconfig,
         context,
-        occasions: [carrier.rollout.apply((rollout) => JSON.stringify(rollout))],
+        occasions: [
+          carrier.rollout.apply((rollout) => JSON.stringify(rollout)),
+          ...(forwarding === undefined ? [] : [forwarding.routes]),
+        ],
         modeChange: carrier.rollout.apply(({ modeChange }) => modeChange),
       },
-      { parent: this, dependsOn: [workload, ...routes] },
+      { parent: this, dependsOn: [workload, ...routes, ...(forwarding === undefined ? [] : [forwarding])] },
     ).run;
     this.registerOutputs({});
+  }
+
+  /** Which pod CIDR each node got: read when agents run, again after each roll-out. */
+  #podCidrs({ kubeconfig, context }: ClusterAccess, { nodes }: RouterAccess, carrier: Cilium): pulumi.Output<PodCidrs> {
+    const spec: Omit<PodCidrsSpec, "kubeconfig"> = {
+      ...(context === undefined ? {} : { context }),
+      nodes: nodes.map(({ name }) => name),
+      limitSeconds: podCidrsLimitSeconds,
+    };
+    const read = new command.local.Command(
+      "pod-cidrs",
+      {
+        create: nodeAsPerson("verification/pod-cidrs/main.ts"),
+        stdin: pulumi.secret(pulumi.output(kubeconfig).apply((text) => JSON.stringify({ ...spec, kubeconfig: text }))),
+        // Not read by the program: other agents are what makes the engine run it again.
+        environment: { LAB_AGENTS: carrier.rollout.apply(({ agents }) => agents.map(({ pod }) => pod).join(" ")) },
+        logging: command.local.Logging.Stderr,
+        addPreviousOutputInEnv: false,
+      },
+      { parent: this, dependsOn: carrier, hideDiffs: ["stdin"] },
+    );
+    return pulumi.unsecret(read.stdout).apply((json) => podCidrs.parse(JSON.parse(json)));
   }
 }
 

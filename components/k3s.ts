@@ -10,7 +10,7 @@ import { labKubeconfig } from "../datapath/k3s/k3s-kubeconfig.ts";
 import { checksumOf, expandHome } from "./local-file.ts";
 import { refusal } from "./refusal.ts";
 import type { Machine } from "./machines/machine.ts";
-import { remoteCommand, remoteJobs, type RemoteJobs, type RemoteVariables } from "./remote-job.ts";
+import { remoteJob, type RemoteWork } from "./remote-job.ts";
 
 export interface K3sArgs {
   /** The first is the first server. */
@@ -24,26 +24,11 @@ export interface K3sArgs {
 }
 
 const tokenLength = 48;
-/** Beyond the limits that the scripts keep themselves: they say more than the engine would. */
-const marginSeconds = 180;
 
 /** A machine with the part that it plays. */
 interface Member {
   readonly machine: Machine;
   readonly node: K3sNode;
-}
-
-/** What is done on a machine, and when. */
-interface Work {
-  readonly jobs: RemoteJobs;
-  readonly variables: RemoteVariables;
-  /** One more variable, which neither state nor diff shows. */
-  readonly secret?: { readonly name: string; readonly value: pulumi.Output<string> };
-  /** What is printed is a secret, and not shown. */
-  readonly printsSecret?: boolean;
-  readonly limitSeconds: number;
-  readonly dependsOn: readonly pulumi.Resource[];
-  readonly deletedWith?: pulumi.Resource;
 }
 
 /**
@@ -57,6 +42,8 @@ export class K3s extends pulumi.ComponentResource {
   public readonly context: string;
   /** Of the cluster; stands at preview too, when there is no cluster yet. */
   public readonly provider: kubernetes.Provider;
+  /** Changes when a machine was made anew. */
+  public readonly makings: string;
   /** Stands when every node is registered. */
   public readonly ready: pulumi.Resource;
 
@@ -73,6 +60,7 @@ export class K3s extends pulumi.ComponentResource {
     const [first, ...others] = members;
     if (first === undefined) throw new Error("a cluster needs a machine");
     this.context = `${pulumi.getProject()}-${pulumi.getStack()}`;
+    this.makings = machines.map(({ incarnation }) => incarnation).join(" ");
 
     const token = new RandomPassword(`${name}-token`, { length: tokenLength, special: false }, { parent: this });
     const input = { ...args, firstServerAddress: first.node.address };
@@ -95,8 +83,8 @@ export class K3s extends pulumi.ComponentResource {
           LAB_INHERITED: k3sConfigText(inheritedSettings(node, input)),
           LAB_CLUSTER: first.machine.incarnation,
           LAB_LIMIT_SECONDS: `${k3s.startLimitSeconds}`,
+          LAB_TOKEN: pulumi.secret(token.result),
         },
-        secret: { name: "LAB_TOKEN", value: token.result },
         limitSeconds: 4 * k3s.startLimitSeconds,
         dependsOn: after,
       });
@@ -229,33 +217,8 @@ export class K3s extends pulumi.ComponentResource {
     return copied;
   }
 
-  #run(name: string, machine: Machine, work: Work): command.remote.Command {
-    const { jobs, secret, limitSeconds } = work;
-    const variables = { LAB_NODE: machine.name, LAB_INCARNATION: machine.incarnation, ...work.variables };
-    const text = (more: RemoteVariables): string => remoteJobs(jobs, { ...variables, ...more });
-    const limit = `${limitSeconds + marginSeconds}s`;
-    return new command.remote.Command(
-      name,
-      {
-        connection: machine.connection,
-        create: remoteCommand("up"),
-        ...(jobs.down === undefined ? {} : { delete: remoteCommand("down") }),
-        stdin:
-          secret === undefined
-            ? text({})
-            : pulumi.secret(secret.value).apply((value) => text({ [secret.name]: value })),
-        ...(work.printsSecret === true ? { logging: command.remote.Logging.None } : {}),
-        addPreviousOutputInEnv: false,
-      },
-      {
-        parent: this,
-        dependsOn: [...work.dependsOn],
-        hideDiffs: ["stdin"],
-        customTimeouts: { create: limit, update: limit, delete: limit },
-        ...(work.deletedWith === undefined ? {} : { deletedWith: work.deletedWith }),
-        ...(work.printsSecret === true ? { additionalSecretOutputs: ["stdout"] } : {}),
-      },
-    );
+  #run(name: string, machine: Machine, work: RemoteWork): command.remote.Command {
+    return remoteJob(name, machine, work, this);
   }
 }
 

@@ -74,15 +74,15 @@ export class DatapathLab extends pulumi.ComponentResource {
         break;
       }
       case "libvirt": {
-        const made = new Libvirt("machines", { machines, datapath, strict }, parent).machines;
-        this.nodes = named(made);
+        const made = new Libvirt("machines", { machines, datapath, strict }, parent);
+        this.nodes = named(made.machines);
         this.plan = previewPlan(config);
         ({ kubeconfig: this.kubeconfig, verification: this.verification } = this.#cluster(config, made, true));
         break;
       }
       case "hosts": {
-        const given = new Hosts("machines", { machines, datapath, strict, clean: config.k3s.clean }, parent).machines;
-        this.nodes = named(given);
+        const given = new Hosts("machines", { machines, datapath, strict, clean: config.k3s.clean }, parent);
+        this.nodes = named(given.machines);
         this.plan = previewPlan(config);
         ({ kubeconfig: this.kubeconfig, verification: this.verification } = this.#cluster(config, given, false));
         break;
@@ -102,7 +102,7 @@ export class DatapathLab extends pulumi.ComponentResource {
   /** A cluster on machines, and the datapath on it. */
   #cluster(
     config: LabConfig,
-    machines: readonly Machine[],
+    { machines, router }: { readonly machines: readonly Machine[]; readonly router?: Machine | undefined },
     ownsMachines: boolean,
   ): { readonly kubeconfig: pulumi.Output<string>; readonly verification: pulumi.Output<Run> } {
     const { datapath, cluster, k3s } = config;
@@ -110,7 +110,12 @@ export class DatapathLab extends pulumi.ComponentResource {
     const goesWith = ownsMachines ? machines[0]?.made : undefined;
     const lab = new ClusterLab(
       "datapath",
-      { config, cluster: made, ...(goesWith === undefined ? {} : { goesWith }) },
+      {
+        config,
+        cluster: made,
+        ...(router === undefined ? {} : { router: { machine: router, nodes: machines } }),
+        ...(goesWith === undefined ? {} : { goesWith }),
+      },
       { parent: this },
     );
     return { kubeconfig: made.kubeconfig, verification: lab.verification };

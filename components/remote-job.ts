@@ -1,5 +1,8 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import type { Machine } from "./machines/machine.ts";
 
 const scripts = path.resolve(import.meta.dirname, "..", "scripts");
 
@@ -8,6 +11,53 @@ export type RemoteJobs = Readonly<Partial<Record<"up" | "down", readonly string[
 
 /** What a script is told, by name. Names are ours; values may be anything but a zero byte. */
 export type RemoteVariables = Readonly<Record<string, string>>;
+
+/** What is done on a machine, and when. */
+export interface RemoteWork {
+  readonly jobs: RemoteJobs;
+  /** A secret among them makes all of them one, in state and diff. */
+  readonly variables: Readonly<Record<string, pulumi.Input<string>>>;
+  /** What is printed is a secret, and not shown. */
+  readonly printsSecret?: boolean;
+  /** The limit that the scripts keep themselves. */
+  readonly limitSeconds: number;
+  readonly dependsOn: readonly pulumi.Resource[];
+  readonly deletedWith?: pulumi.Resource;
+}
+
+/** Beyond the limits that the scripts keep themselves: they say more than the engine would. */
+const marginSeconds = 180;
+
+/** Does work on a machine as root, anew whenever a script or a variable of it changes, or the machine is another. */
+export function remoteJob(
+  name: string,
+  machine: Machine,
+  work: RemoteWork,
+  parent: pulumi.Resource,
+): command.remote.Command {
+  const { jobs, limitSeconds, printsSecret = false } = work;
+  const variables = pulumi.output({ LAB_NODE: machine.name, LAB_INCARNATION: machine.incarnation, ...work.variables });
+  const limit = `${limitSeconds + marginSeconds}s`;
+  return new command.remote.Command(
+    name,
+    {
+      connection: machine.connection,
+      create: remoteCommand("up"),
+      ...(jobs.down === undefined ? {} : { delete: remoteCommand("down") }),
+      stdin: variables.apply((known) => remoteJobs(jobs, known)),
+      ...(printsSecret ? { logging: command.remote.Logging.None } : {}),
+      addPreviousOutputInEnv: false,
+    },
+    {
+      parent,
+      dependsOn: [...work.dependsOn],
+      hideDiffs: ["stdin"],
+      customTimeouts: { create: limit, update: limit, delete: limit },
+      ...(work.deletedWith === undefined ? {} : { deletedWith: work.deletedWith }),
+      ...(printsSecret ? { additionalSecretOutputs: ["stdout"] } : {}),
+    },
+  );
+}
 
 /**
  * Text for the standard input of `remoteCommand`: the variables, what the scripts share, and each script as a function. A
@@ -32,7 +82,7 @@ export function remoteJobs(jobs: RemoteJobs, variables: RemoteVariables): string
 }
 
 /** Command text that does one of the jobs on standard input, as root. The same for every machine: nothing secret is in it. */
-export function remoteCommand(job: keyof RemoteJobs): string {
+function remoteCommand(job: keyof RemoteJobs): string {
   return `if [ "$(id -u)" -eq 0 ]; then exec sh -s ${job}; else exec sudo -n sh -s ${job}; fi`;
 }
 

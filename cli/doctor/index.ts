@@ -22,7 +22,7 @@ async function machineChecks({ machines, datapath, k3s, cilium }: LabConfig, dep
       const { libvirtChecks } = await import("./libvirt.ts");
       const { chartChecks } = await import("./cluster.ts");
       return [
-        ...(await libvirtChecks(machines, depth)),
+        ...(await libvirtChecks(machines, datapath, depth)),
         ...(await k3sChecks(k3s, depth)),
         ...(await chartChecks(cilium, depth)),
       ];

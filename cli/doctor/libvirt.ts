@@ -6,7 +6,9 @@ import path from "node:path";
 import { askLibvirt } from "../../components/machines/libvirt-host.ts";
 import { expandHome } from "../../components/local-file.ts";
 import { containsAddress } from "../../datapath/cidr.ts";
+import type { Datapath } from "../../datapath/config/datapath.ts";
 import type { LibvirtMachines } from "../../datapath/config/libvirt.ts";
+import { bringsRouter, routerShare } from "../../datapath/libvirt/router.ts";
 import { cacheFolder } from "../../offline/home.ts";
 import { missingTools } from "../../offline/packages.ts";
 import { missing, ok, warning, type Depth, type NeedCheck } from "./check.ts";
@@ -16,7 +18,8 @@ const bytesPerMebibyte = 1024 ** 2;
 const bytesPerGibibyte = 1024 ** 3;
 
 /** What virtual machines need of this machine and of the libvirt host. Of a host far away only libvirt itself is asked. */
-export async function libvirtChecks(machines: LibvirtMachines, depth: Depth): Promise<NeedCheck[]> {
+export async function libvirtChecks(machines: LibvirtMachines, datapath: Datapath, depth: Depth): Promise<NeedCheck[]> {
+  const router = bringsRouter(machines, datapath) ? routerShare(machines) : undefined;
   const problem = askLibvirt(machines.uri);
   const libvirt =
     problem === undefined
@@ -29,8 +32,8 @@ export async function libvirtChecks(machines: LibvirtMachines, depth: Depth): Pr
     ...(isHere
       ? [
           ...(await acceleratorCheck(machines, depth)),
-          memoryCheck(machines),
-          diskCheck(machines),
+          memoryCheck(machines, router),
+          diskCheck(machines, router),
           addressCheck(machines),
         ]
       : []),
@@ -105,10 +108,11 @@ function runTrial(program: string, words: readonly string[]): Promise<string | u
   });
 }
 
-function memoryCheck({ count, memoryMebibytes }: LibvirtMachines): NeedCheck {
-  const needed = count * memoryMebibytes;
+function memoryCheck({ count, memoryMebibytes }: LibvirtMachines, router: LibvirtMachines | undefined): NeedCheck {
+  const needed = count * memoryMebibytes + (router?.memoryMebibytes ?? 0);
   const free = Math.floor(freemem() / bytesPerMebibyte);
-  const found = `${free} MiB free; ${count} VMs of ${memoryMebibytes} MiB may take ${needed} MiB`;
+  const beside = router === undefined ? "" : ` and a router of ${router.memoryMebibytes} MiB`;
+  const found = `${free} MiB free; ${count} VMs of ${memoryMebibytes} MiB${beside} may take ${needed} MiB`;
   return free >= needed
     ? ok("memory", found)
     : warning(
@@ -118,13 +122,14 @@ function memoryCheck({ count, memoryMebibytes }: LibvirtMachines): NeedCheck {
       );
 }
 
-function diskCheck({ folder, count, diskGibibytes }: LibvirtMachines): NeedCheck {
+function diskCheck({ folder, count, diskGibibytes }: LibvirtMachines, router: LibvirtMachines | undefined): NeedCheck {
   let place = folder;
   while (!existsSync(place)) place = path.dirname(place);
   const { bavail, bsize } = statfsSync(place);
   const free = Math.floor((bavail * bsize) / bytesPerGibibyte);
-  const needed = count * diskGibibytes;
-  const found = `${free} GiB free at ${place}; ${count} disks may grow to ${needed} GiB`;
+  const disks = count + (router === undefined ? 0 : 1);
+  const needed = disks * diskGibibytes;
+  const found = `${free} GiB free at ${place}; ${disks} disks may grow to ${needed} GiB`;
   return free >= needed
     ? ok("disk", found)
     : warning("disk", found, "Set machines.folder to a larger file system, or machines.diskGibibytes lower.");

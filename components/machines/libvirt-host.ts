@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import type { LibvirtLab } from "../../datapath/libvirt/lab.ts";
+import { allMachines, type LibvirtLab } from "../../datapath/libvirt/lab.ts";
 import { libvirtProblem, type LibvirtProblem } from "../../datapath/libvirt/reach.ts";
 import { marksOf } from "../../datapath/libvirt/xml.ts";
 
@@ -53,7 +53,7 @@ export function standingOf(lab: LibvirtLab, uri: string): Standing {
     network: (isNetworkUp ? network["incarnation"] : undefined) ?? randomUUID(),
     base: base?.slice(base.lastIndexOf("-") + 1) ?? randomUUID().slice(0, 8),
     machines: new Map(
-      lab.machines.map(({ name, domain, disk, seed }) => {
+      allMachines(lab).map(({ name, domain, disk, seed }) => {
         const isWhole = domains.has(domain) && volumes.includes(disk) && volumes.includes(seed);
         const marks = isWhole ? marksOfResource(["dumpxml", "--inactive", domain]) : undefined;
         const incarnation = marks?.["incarnation"] ?? randomUUID();

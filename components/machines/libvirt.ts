@@ -1,29 +1,20 @@
-import { createHash } from "node:crypto";
 import { homedir } from "node:os";
 import path from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { LabConfig } from "../../datapath/config/index.ts";
 import type { LibvirtMachines } from "../../datapath/config/libvirt.ts";
-import { metaData, networkConfig, userData, type KeyPair } from "../../datapath/libvirt/cloud-init.ts";
-import { parseKeyPair } from "../../datapath/libvirt/key-pair.ts";
-import { libvirtLab, type LibvirtLab, type LibvirtMachine } from "../../datapath/libvirt/lab.ts";
-import {
-  diskVolumeXml,
-  domainXml,
-  networkXml,
-  poolXml,
-  probeDomainXml,
-  probeName,
-  type Accelerator,
-} from "../../datapath/libvirt/xml.ts";
+import { allMachines, libvirtLab, type LibvirtLab, type LibvirtMachine } from "../../datapath/libvirt/lab.ts";
+import { bringsRouter, routerShare } from "../../datapath/libvirt/router.ts";
+import { networkXml, poolXml, probeDomainXml, probeName, type Accelerator } from "../../datapath/libvirt/xml.ts";
 import { checksumOf, expandHome } from "../local-file.ts";
-import { asPerson, scriptText } from "../scripts.ts";
+import { asPerson } from "../scripts.ts";
 import { standingOf } from "./libvirt-host.ts";
+import { loginKey } from "./libvirt-keys.ts";
+import { makeMachine, type MadeMachine } from "./libvirt-machine.ts";
 import { refusal } from "../refusal.ts";
-import { connectionTo, type ConnectionArgs, type Endpoint, type Machine } from "./machine.ts";
+import type { Machine } from "./machine.ts";
 import { Preflight, type ReportedFacts } from "./preflight.ts";
-import { ownPrivateKey, ownPublicKey } from "./private-key.ts";
 
 export interface LibvirtArgs {
   readonly machines: LibvirtMachines;
@@ -34,25 +25,22 @@ export interface LibvirtArgs {
 }
 
 const bytesPerGibibyte = 1024 ** 3;
-const sshPort = 22;
-/** Beyond the limits that the scripts keep themselves: they say more than the engine would. */
-const marginSeconds = 120;
-
-/** What a making of a key prints is the key. A change of the command is no reason for another one. */
-const keepKey = 'printf "%s" "$PULUMI_COMMAND_STDOUT"';
 
 /**
  * Virtual machines on one libvirt host, on one L2 network with static addresses. The first resource is the lab's folder; its
  * deletion removes whatever bears the lab's mark, however an update ended.
  */
 export class Libvirt extends pulumi.ComponentResource {
+  /** The nodes. */
   public readonly machines: readonly Machine[];
+  /** Who routes between the nodes' pods, where the datapath needs somebody (datapath/libvirt/router.ts). */
+  public readonly router: Machine | undefined;
   /** What the preflight found, by machine. */
   public readonly facts: pulumi.Output<readonly ReportedFacts[]>;
 
   constructor(name: string, args: LibvirtArgs, opts?: pulumi.ComponentResourceOptions) {
     const { machines: config } = args;
-    const lab = libvirtLab(config, pulumi.getProject(), pulumi.getStack());
+    const lab = libvirtLab(config, pulumi.getProject(), pulumi.getStack(), bringsRouter(config, args.datapath));
     super(
       "datapath-lab:machines:Libvirt",
       name,
@@ -63,7 +51,7 @@ export class Libvirt extends pulumi.ComponentResource {
         memoryMebibytes: config.memoryMebibytes,
         diskGibibytes: config.diskGibibytes,
         network: config.network,
-        machines: Object.fromEntries(lab.machines.map((machine) => [machine.name, machine.address])),
+        machines: Object.fromEntries(allMachines(lab).map((machine) => [machine.name, machine.address])),
       },
       opts,
     );
@@ -145,110 +133,22 @@ export class Libvirt extends pulumi.ComponentResource {
       { ...inPool, dependsOn: pool },
     );
 
-    const accelerator = this.accelerator(lab, config, host, pool);
-    const login = this.login(config);
-    const machines = lab.machines.map((machine) => {
+    const shared = {
+      ...{ parent: this, lab, environment: host, inPool, pool, network, base, baseVolume },
+      networkIncarnation: standing.network,
+      accelerator: this.accelerator(lab, config, host, pool),
+      login: loginKey(config, this),
+    };
+    const make = (machine: LibvirtMachine, share: LibvirtMachines, forwards: boolean): MadeMachine => {
       const marks = standing.machines.get(machine.name);
       if (marks === undefined) throw new Error(`nothing is known of ${machine.name}`);
-      const hostKey = this.keyPair(`${machine.name}-host-key`, machine.name);
-      const about = { ...host, LAB_DOMAIN: machine.domain, LAB_SERIAL_LOG: machine.serialLog };
-      // All that a running machine would not take over: any change of it makes the machine anew.
-      const seedWithoutKeys = userData(config, machine, {
-        authorizedKey: login.ownPublicKey ?? "",
-        hostKey: { privateKey: "", publicKey: "" },
-      });
-      const networkData = networkConfig(lab, config, machine);
-      const triggers = [
-        marks.incarnation,
-        baseVolume,
-        `${config.diskGibibytes} GiB`,
-        digest(seedWithoutKeys + networkData),
-      ];
-
-      const disk = new command.local.Command(
-        `${machine.name}-disk`,
-        {
-          create: asPerson("libvirt/disk-up"),
-          update: "true",
-          delete: asPerson("libvirt/volume-down"),
-          stdin: diskVolumeXml(lab, machine, { volume: baseVolume, format: config.image.format }, config.diskGibibytes),
-          environment: { ...about, LAB_VOLUME: machine.disk },
-          triggers,
-          addPreviousOutputInEnv: false,
-        },
-        { ...inPool, dependsOn: base },
-      );
-      const seed = new command.local.Command(
-        `${machine.name}-seed`,
-        {
-          create: asPerson("libvirt/seed-up"),
-          update: "true",
-          delete: asPerson("libvirt/volume-down"),
-          stdin: pulumi.secret(
-            pulumi
-              .all([login.publicKey, hostKey])
-              .apply(([authorizedKey, key]) => userData(config, machine, { authorizedKey, hostKey: key })),
-          ),
-          environment: {
-            ...about,
-            LAB_VOLUME: machine.seed,
-            LAB_META_DATA: metaData(machine, marks.incarnation),
-            LAB_NETWORK_CONFIG: networkData,
-          },
-          triggers,
-          addPreviousOutputInEnv: false,
-        },
-        { ...inPool, dependsOn: pool },
-      );
-      const definition = accelerator.apply((kind) => domainXml(lab, config, machine, kind, marks));
-      const domain = new command.local.Command(
-        machine.name,
-        {
-          create: asPerson("libvirt/domain-up"),
-          delete: asPerson("libvirt/domain-down"),
-          stdin: definition,
-          // A network made anew has no machine on it: they are started again.
-          environment: { ...about, LAB_NETWORK_INCARNATION: standing.network },
-          triggers,
-          addPreviousOutputInEnv: false,
-        },
-        { ...inPool, dependsOn: [disk, seed, network] },
-      );
-      // What was seen of a machine holds for this start of this definition.
-      const boot = definition.apply((xml) => digest(`${xml}${standing.network}${triggers.join(" ")}`));
-      const answers = new command.local.Command(
-        `${machine.name}-boot`,
-        {
-          create: asPerson("libvirt/wait-for-ssh"),
-          environment: {
-            ...about,
-            LAB_ADDRESS: config.jump === undefined ? machine.address : "",
-            LAB_LIMIT_SECONDS: `${config.bootLimitSeconds}`,
-            LAB_BOOT: boot,
-          },
-          addPreviousOutputInEnv: false,
-        },
-        { parent: this, dependsOn: domain, deletedWith: domain, ...timeouts(config.bootLimitSeconds) },
-      );
-      const connection = this.connection(config, machine, login.privateKey, hostKey);
-      const ready = new command.remote.Command(
-        `${machine.name}-cloud-init`,
-        {
-          connection,
-          create: `LAB_LIMIT_SECONDS=${config.bootLimitSeconds} sh -s`,
-          stdin: pulumi.interpolate`# ${boot}\n${scriptText("machine/wait-for-cloud-init")}`,
-          addPreviousOutputInEnv: false,
-        },
-        {
-          parent: this,
-          dependsOn: answers,
-          deletedWith: domain,
-          hideDiffs: ["stdin"],
-          ...timeouts(config.bootLimitSeconds),
-        },
-      );
-      return { machine, connection, ready, domain, boot, incarnation: marks.incarnation };
-    });
+      return makeMachine(shared, { machine, config: share, marks, forwards });
+    };
+    const machines = lab.machines.map((machine) => make(machine, config, false));
+    if (lab.router !== undefined) {
+      const router = make(lab.router, routerShare(config), true);
+      this.router = madeBy(router, router.ready);
+    }
 
     const preflight = new Preflight(
       "preflight",
@@ -266,15 +166,7 @@ export class Libvirt extends pulumi.ComponentResource {
       { parent: this, dependsOn: machines.map(({ ready }) => ready), deletedWith: pool },
     );
     this.facts = preflight.facts;
-    this.machines = machines.map(({ machine, connection, domain, incarnation }) => ({
-      name: machine.name,
-      address: machine.address,
-      reachedBy: machine.address,
-      connection,
-      made: domain,
-      ready: preflight.check,
-      incarnation,
-    }));
+    this.machines = machines.map((made) => madeBy(made, preflight.check));
     this.registerOutputs({ facts: this.facts });
   }
 
@@ -299,63 +191,11 @@ export class Libvirt extends pulumi.ComponentResource {
     );
     return probe.stdout.apply((word): Accelerator => (word === "kvm" ? "kvm" : "qemu"));
   }
+}
 
-  /** The key to log in with: the person's own, or one that is made here and kept as a secret. */
-  private login(config: LibvirtMachines): {
-    readonly privateKey: pulumi.Output<string>;
-    readonly publicKey: pulumi.Output<string>;
-    /** Known without asking a resource. */
-    readonly ownPublicKey?: string;
-  } {
-    if (config.privateKeyFile !== undefined) {
-      const key = "machines.privateKeyFile";
-      const publicKey = ownPublicKey(config.privateKeyFile, key);
-      const privateKey = ownPrivateKey(config.privateKeyFile, key);
-      return { privateKey, publicKey: pulumi.output(publicKey), ownPublicKey: publicKey };
-    }
-    const pair = this.keyPair("login-key", config.user);
-    return {
-      privateKey: pair.apply(({ privateKey }) => privateKey),
-      publicKey: pulumi.unsecret(pair.apply(({ publicKey }) => publicKey)),
-    };
-  }
-
-  private keyPair(name: string, comment: string): pulumi.Output<KeyPair> {
-    const made = new command.local.Command(
-      name,
-      {
-        create: asPerson("libvirt/ssh-key"),
-        update: keepKey,
-        environment: { LAB_COMMENT: comment },
-        logging: command.local.Logging.None,
-      },
-      { parent: this, additionalSecretOutputs: ["stdout"] },
-    );
-    return pulumi.secret(made.stdout).apply(parseKeyPair);
-  }
-
-  private connection(
-    config: LibvirtMachines,
-    machine: LibvirtMachine,
-    privateKey: pulumi.Output<string>,
-    hostKey: pulumi.Output<KeyPair>,
-  ): ConnectionArgs {
-    const { jump } = config;
-    const endpoint: Endpoint = {
-      address: machine.address,
-      port: sshPort,
-      user: config.user,
-      privateKey,
-      hostKey: pulumi.unsecret(hostKey.apply(({ publicKey }) => publicKey)),
-    };
-    if (jump === undefined) return connectionTo(endpoint);
-    const { privateKeyFile, ...through } = jump;
-    return connectionTo(endpoint, {
-      ...through,
-      privateKey:
-        privateKeyFile === undefined ? undefined : ownPrivateKey(privateKeyFile, "machines.jump.privateKeyFile"),
-    });
-  }
+function madeBy({ machine, connection, domain, incarnation }: MadeMachine, ready: pulumi.Resource): Machine {
+  const { name, address } = machine;
+  return { name, address, reachedBy: address, connection, made: domain, ready, incarnation };
 }
 
 function imageChecksum({ image }: LibvirtMachines): string {
@@ -366,13 +206,4 @@ function imageChecksum({ image }: LibvirtMachines): string {
 
 function cacheFolder(): string {
   return path.join(process.env["XDG_CACHE_HOME"] ?? path.join(homedir(), ".cache"), "datapath-lab");
-}
-
-function timeouts(limitSeconds: number): pulumi.CustomResourceOptions {
-  const limit = `${limitSeconds + marginSeconds}s`;
-  return { customTimeouts: { create: limit, update: limit } };
-}
-
-function digest(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }

@@ -64,7 +64,8 @@ export const libvirtMachines = z.strictObject({
     .default("/var/lib/libvirt/images")
     .meta({ description: "Folder on the libvirt host in which the lab makes its own, for disks and serial logs." }),
   network: ipv4Cidr.default("192.168.123.0/24").meta({
-    description: "The machines' network. Its first address is the libvirt host's, which routes and masquerades.",
+    description:
+      "The machines' network. Its first address is the libvirt host's, which routes and masquerades; the last one that of the router between pods, where routes need one.",
   }),
   firstHost: z.int().min(2).default(11).meta({ description: "Place of the first machine's address in the network." }),
   bridge: z

@@ -71,7 +71,9 @@ export const routes = z
         kind: z.literal("direct").meta({ description: "Each node routes to its peers itself; all share one subnet." }),
       }),
       z.strictObject({
-        kind: z.literal("router").meta({ description: "The network between the nodes knows every pod CIDR." }),
+        kind: z.literal("router").meta({
+          description: "The network between the nodes knows every pod CIDR; on libvirt a machine that the lab brings.",
+        }),
         integration: integration.optional().meta({ description: "The cloud whose network it is." }),
       }),
       z.discriminatedUnion("speaker", [
@@ -92,7 +94,10 @@ export const routes = z
             description: "Cilium's BGP control plane, which only advertises: a router has to learn and forward.",
           }),
           // Required: what nobody forwards would not arrive (cilium/cilium#31283).
-          peer: peer.meta({ description: "The router that learns the pod CIDRs and forwards between the nodes." }),
+          peer: peer.meta({
+            description:
+              "The router that learns the pod CIDRs and forwards between the nodes. On libvirt the lab brings one where this is the last address of machines.network.",
+          }),
         }),
       ]),
     ]),

@@ -41,13 +41,25 @@ const sysctls: Readonly<Record<string, number>> = {
   "fs.inotify.max_user_watches": 1_048_576,
 };
 
+/** A router whose packets leave by the NIC that they came by tells their senders of a shorter way, past what is measured. */
+const routerSysctls: Readonly<Record<string, number>> = { "net.ipv4.conf.*.send_redirects": 0 };
+
 function yaml(value: unknown): string {
   return stringify(value, { lineWidth: 0 });
 }
 
-/** cloud-init's user-data: who may log in, what is installed, what K3s and Cilium need of the kernel. */
-export function userData(machines: LibvirtMachines, machine: LibvirtMachine, keys: SeedKeys): string {
+/**
+ * cloud-init's user-data: who may log in, what is installed, what K3s and Cilium need of the kernel.
+ * @param forwards whether the machine routes between others, and is no node
+ */
+export function userData(
+  machines: LibvirtMachines,
+  machine: LibvirtMachine,
+  keys: SeedKeys,
+  { forwards = false } = {},
+): string {
   const { packages, aptMirror } = machines;
+  const settings = { ...sysctls, ...(forwards ? routerSysctls : {}) };
   const archive = [{ arches: ["default"], uri: aptMirror }];
   const config = {
     hostname: machine.name,
@@ -71,7 +83,7 @@ export function userData(machines: LibvirtMachines, machine: LibvirtMachine, key
       {
         // After systemd's own 50-default.conf, which sets rp_filter.
         path: "/etc/sysctl.d/90-datapath-lab.conf",
-        content: lines(Object.entries(sysctls).map(([key, value]) => `${key} = ${value}`)),
+        content: lines(Object.entries(settings).map(([key, value]) => `${key} = ${value}`)),
       },
     ],
     runcmd: [

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { addressAt, prefixLength } from "../cidr.ts";
 import type { LibvirtMachines } from "../config/libvirt.ts";
 import { longestLinkName, nodeNames } from "../plan/nodes.ts";
+import { libvirtRouterAddress } from "./router.ts";
 
 /** One virtual machine and everything that bears its name on the libvirt host; all of it is known before anything is made. */
 export interface LibvirtMachine {
@@ -32,20 +33,37 @@ export interface LibvirtLab {
   };
   /** What the names of volumes with the base image begin with. */
   readonly basePrefix: string;
+  /** The nodes. */
   readonly machines: readonly LibvirtMachine[];
+  /** Who routes between the nodes' pods, where the lab brings a machine for that. */
+  readonly router?: LibvirtMachine;
 }
+
+/** Name of the machine that routes between the nodes' pods. Nodes' names end in a number. */
+const routerMachine = "router";
 
 /** Bytes that libvirt's own MAC addresses begin with: QEMU's, locally administered. */
 const macPrefix = "52:54:00";
 
 /**
  * Names and addresses of a lab on libvirt.
+ * @param withRouter whether a machine routes between the nodes' pods
  * @throws a RangeError where the network is too small; a checked config has a large enough one
  */
-export function libvirtLab(machines: LibvirtMachines, project: string, stack: string): LibvirtLab {
+export function libvirtLab(machines: LibvirtMachines, project: string, stack: string, withRouter = false): LibvirtLab {
   const id = `${project}/${stack}`;
   const name = `${project}-${stack}`;
   const folder = `${machines.folder.replace(/\/+$/, "")}/${name}`;
+  const named = (machine: string, address: string): LibvirtMachine => ({
+    name: machine,
+    domain: `${name}-${machine}`,
+    uuid: uuidOf(`${id}/${machine}`),
+    address,
+    macAddress: [macPrefix, ...(digest(`${id}/${machine}`).slice(0, 6).match(/../g) ?? [])].join(":"),
+    disk: `${machine}.qcow2`,
+    seed: `${machine}.seed.iso`,
+    serialLog: `${folder}/${machine}.serial.log`,
+  });
   return {
     id,
     pool: { name, folder },
@@ -56,17 +74,16 @@ export function libvirtLab(machines: LibvirtMachines, project: string, stack: st
       prefixLength: prefixLength(machines.network),
     },
     basePrefix: "base-",
-    machines: nodeNames(machines).map((machine, index) => ({
-      name: machine,
-      domain: `${name}-${machine}`,
-      uuid: uuidOf(`${id}/${machine}`),
-      address: addressAt(machines.network, machines.firstHost + index),
-      macAddress: [macPrefix, ...(digest(`${id}/${machine}`).slice(0, 6).match(/../g) ?? [])].join(":"),
-      disk: `${machine}.qcow2`,
-      seed: `${machine}.seed.iso`,
-      serialLog: `${folder}/${machine}.serial.log`,
-    })),
+    machines: nodeNames(machines).map((machine, index) =>
+      named(machine, addressAt(machines.network, machines.firstHost + index)),
+    ),
+    ...(withRouter ? { router: named(routerMachine, libvirtRouterAddress(machines)) } : {}),
   };
+}
+
+/** Every machine of a lab, the router among them. */
+export function allMachines({ machines, router }: LibvirtLab): LibvirtMachine[] {
+  return [...machines, ...(router === undefined ? [] : [router])];
 }
 
 function digest(text: string): string {

@@ -1,5 +1,6 @@
 import { addressAt } from "../cidr.ts";
 import type { LabConfig } from "../config/lab.ts";
+import { bringsRouter, libvirtRouterAddress } from "../libvirt/router.ts";
 import { labNodes, nodeNames } from "./nodes.ts";
 import { runsCilium, underlayMtuBytes } from "../machines/machine-facts.ts";
 import { planFor, type NodePlan, type PlannedNode } from "./plan.ts";
@@ -24,7 +25,7 @@ export function plannedNodes({ machines, datapath }: Pick<LabConfig, "machines" 
           name,
           address: addressAt(machines.network, machines.firstHost + index),
         })),
-        addressAt(machines.network, 1),
+        bringsRouter(machines, datapath) ? libvirtRouterAddress(machines) : addressAt(machines.network, 1),
       );
     case "hosts":
       return nodesBeforeCilium(
@@ -38,7 +39,7 @@ export function plannedNodes({ machines, datapath }: Pick<LabConfig, "machines" 
 
 /**
  * Nodes whose pod CIDRs Cilium's operator, or Kubernetes, will choose: the plan names the node instead.
- * @param gateway the nodes' default gateway, in words where it is not known
+ * @param gateway where nodes send what they have no route of its own for, in words where it is not known
  */
 export function nodesBeforeCilium(
   machines: readonly { readonly name: string; readonly address: string }[],

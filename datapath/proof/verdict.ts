@@ -1,6 +1,6 @@
 import type { NodeEvidence, RouteEvidence } from "./evidence.ts";
 import { carrierOf } from "./evidence.ts";
-import { containsAddress } from "../cidr.ts";
+import { containsAddress, containsCidr } from "../cidr.ts";
 import { describeLinkPlan, routeWords, type BgpPeerPlan, type NodePlan, type RoutePlan } from "../plan/plan.ts";
 import type { Check, Verdict } from "../run/run.ts";
 
@@ -73,11 +73,14 @@ export function judge(
     ];
   });
 
+  const gateways = new Set(Object.values(plan.routes).map(({ via, from }) => (from === "default" ? via : undefined)));
   const strays = evidence.routes?.filter(
-    ({ destination }) =>
+    ({ destination, via }) =>
       plan.routes[destination] === undefined &&
+      // One route for all pods may lead where the default route would.
+      !(via !== undefined && gateways.has(via) && isWhole(destination, pool)) &&
       containsAddress(pool, networkOf(destination)) &&
-      !(self !== undefined && containsAddress(self.podCidr, networkOf(destination))),
+      !(self !== undefined && holds(self.podCidr, destination)),
   );
   const leftovers = check(
     "other routes to pods",
@@ -157,6 +160,16 @@ export function judge(
     }
     return [check(name, isExempt || masquerade.exceptNodes === "always" ? own : translated, found)];
   }
+}
+
+/** Whether a CIDR holds all of a destination, which is one too or an address. */
+function holds(cidr: string, destination: string): boolean {
+  return destination.includes("/") ? containsCidr(cidr, destination) : containsAddress(cidr, destination);
+}
+
+/** Whether a destination holds the whole pool of pod CIDRs. */
+function isWhole(destination: string, pool: string): boolean {
+  return destination.includes("/") && containsCidr(destination, pool);
 }
 
 function judgeWire(

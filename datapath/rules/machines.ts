@@ -1,4 +1,5 @@
-import { addressCount } from "../cidr.ts";
+import { addressCount, containsAddress } from "../cidr.ts";
+import { bringsRouter, libvirtRouterAddress } from "../libvirt/router.ts";
 import { rule, type Rule } from "./rule.ts";
 
 /** Values of a list that stand in it more than once. */
@@ -16,18 +17,40 @@ export const machineRules: readonly Rule[] = [
     message: "A machine would be left without an address.",
     wayOut: "Make the network larger, or firstHost smaller.",
     source: "components/machines/libvirt.ts: addresses are static, so that all of them are known at preview",
-    violations: ({ machines }) => {
+    violations: ({ machines, datapath }) => {
       if (machines.kind !== "libvirt") return [];
       const last = machines.firstHost + machines.count - 1;
-      // The last address of a network is its broadcast address.
-      const usable = addressCount(machines.network) - 2;
+      // The last address of a network is its broadcast address, and the one before the router's where there is one.
+      const hasRouter = bringsRouter(machines, datapath);
+      const usable = addressCount(machines.network) - (hasRouter ? 3 : 2);
       return last <= usable
         ? []
         : [
             {
-              message: `${machines.network} ends at place ${usable}, and ${machines.count} machines from place ${machines.firstHost} on need place ${last}.`,
+              message: `${machines.network} ends at place ${usable}${hasRouter ? " (the next is the router's)" : ""}, and ${machines.count} machines from place ${machines.firstHost} on need place ${last}.`,
             },
           ];
+    },
+  },
+  {
+    id: "libvirt-bgp-peer",
+    severity: "warning",
+    key: "datapath.routes.peer.address",
+    when: "routes.peer.address is an address of the machines' network and not that of the lab's router (libvirt)",
+    message: "Nobody speaks BGP at that address unless you bring somebody.",
+    wayOut: "Write the last address of machines.network: there the lab brings a router with BIRD.",
+    source: "datapath/libvirt/router.ts: the lab's router has the last address",
+    violations: ({ machines, datapath }) => {
+      if (machines.kind !== "libvirt" || datapath.mode !== "native" || datapath.routes.kind !== "bgp") return [];
+      const address = datapath.routes.peer?.address;
+      const own = libvirtRouterAddress(machines);
+      if (address === undefined || address === own || !containsAddress(machines.network, address)) return [];
+      return [
+        {
+          message: `Nobody speaks BGP at ${address} unless you bring somebody: the router that the lab brings has ${own}.`,
+          wayOut: `Write ${own}.`,
+        },
+      ];
     },
   },
   rule({

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { cpSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import path from "node:path";
@@ -20,6 +20,7 @@ import { verifyCluster } from "../../verification/cluster/verify-cluster.ts";
 import { labNamespace } from "../../verification/cluster/workload.ts";
 import { execInPod } from "../../verification/exec-in-pod.ts";
 import { podHost } from "../../verification/hosts/kubernetes.ts";
+import { podCidrs as podCidrsSchema, type PodCidrs } from "../../verification/pod-cidrs/spec.ts";
 import { settingsOf } from "../../verification/spec.ts";
 import { testImage } from "./harness/image.ts";
 import { until } from "./harness/pods.ts";
@@ -127,6 +128,16 @@ describe("verification of a real three-node cluster", function () {
     });
   }
 
+  /** What the program prints that reads pod CIDRs for the lab's router. */
+  async function readPodCidrs(nodes: readonly string[], limitSeconds: number): Promise<PodCidrs> {
+    const program = path.join(root, "verification", "pod-cidrs", "main.ts");
+    const child = spawn(process.execPath, ["--import", "tsx", program]);
+    child.stdin.end(JSON.stringify({ kubeconfig: made.cluster.kubeconfig.text, nodes, limitSeconds }));
+    const [printed, said] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    if (printed === "") throw new Error(said);
+    return podCidrsSchema.parse(JSON.parse(printed));
+  }
+
   /** What does not hold, or can't be told: `NODE NAME: FOUND`. */
   const departures = ({ checks }: Run): string[] =>
     checks.filter(({ ok }) => ok !== true).map(({ node, name, found }) => `${node} ${name}: ${found}`);
@@ -186,6 +197,41 @@ describe("verification of a real three-node cluster", function () {
     const before = new Set((await podsOf("workload")).map(({ metadata }) => metadata?.uid));
     confirmed(await up(native()));
     assert.ok((await podsOf("workload")).every(({ metadata }) => !before.has(metadata?.uid)));
+  });
+
+  it("confirms routes by a router to which nodes have one route for all pods, and tells that router who has which", async () => {
+    const { nodes, runOnNode } = made.cluster;
+    const [first] = nodes;
+    assert.ok(first);
+    const [router, pool] = ["10.99.0.254", "10.42.0.0/16"];
+    const inSwitch = (...words: string[]): Buffer =>
+      execFileSync("ip", ["netns", "exec", first.networkNamespace.replace(first.name, "control"), ...words]);
+    const names = nodes.map(({ name }) => name);
+    assert.match(await failureOf(readPodCidrs([...names, "ghost"], 1)), /after 1 s: the cluster has no node ghost/);
+    const podCidrs = await readPodCidrs(names, 30);
+    assert.deepEqual(Object.values(podCidrs).sort(), ["10.42.0.0/24", "10.42.1.0/24", "10.42.2.0/24"]);
+    const routes = nodes.map(({ name, address }) => [podCidrs[name] ?? "none", "via", address]);
+    inSwitch("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.send_redirects=0");
+    inSwitch("sysctl", "-qw", "net.ipv4.conf.lan.send_redirects=0");
+    inSwitch("ip", "address", "add", `${router}/24`, "dev", "lan");
+    for (const words of routes) inSwitch("ip", "route", "add", ...words);
+    for (const name of names) await runOnNode(name, ["ip", "route", "add", pool, "via", router]);
+    try {
+      const datapath = { ...native(), routes: { kind: "router" } };
+      confirmed(await up(datapath));
+      await runOnNode("node1", ["ip", "route", "replace", pool, "via", "10.99.0.12"]);
+      const wrong = departures(await verifyStanding(datapath));
+      assert.ok(wrong.length > 0);
+      assert.ok(
+        wrong.every((line) => line.startsWith("node1 ")),
+        wrong.join("\n"),
+      );
+    } finally {
+      for (const name of names) await runOnNode(name, ["ip", "route", "delete", pool]);
+      for (const words of routes) inSwitch("ip", "route", "delete", ...words);
+      inSwitch("ip", "address", "delete", `${router}/24`, "dev", "lan");
+    }
+    confirmed(await up(native()));
   });
 
   it("contradicts a stale tunnel device, and nothing else", async () => {

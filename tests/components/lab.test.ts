@@ -64,6 +64,22 @@ describe("a lab on machines, in a preview", function () {
     assert.equal(given.get("cilium-release")?.deletedwith, "");
   });
 
+  it("has a router of its own between pods where nobody else on libvirt would know them", async () => {
+    const machines = { kind: "libvirt", image: { path: import.meta.filename } };
+    const byHand = await previewed({ machines, datapath: { mode: "native", routes: "router" } });
+    for (const name of ["router", "router-boot", "node-3-routes", "pod-cidrs", "router-routes"]) {
+      assert.ok(byHand.has(name), name);
+    }
+    const routes = { kind: "bgp", speaker: "cilium", peer: { address: "192.168.123.254" } };
+    const byBgp = await previewed({ machines, datapath: { mode: "native", routes } });
+    assert.ok(byBgp.has("router-bird") && byBgp.has("bgp-peering-policy") && !byBgp.has("pod-cidrs"));
+    // kube-router has the nodes route among themselves.
+    const withPeer = { kind: "bgp", speaker: "kube-router", peer: { address: "192.168.123.254" } };
+    const beside = await previewed({ machines, datapath: { mode: "native", routes: withPeer } });
+    assert.ok(beside.has("router-bird") && !beside.has("node-1-routes"));
+    assert.ok(!(await previewed({ machines, datapath: { mode: "native" } })).has("router"));
+  });
+
   it("refuses an update where libvirt can't be asked what stands: it would make everything anew", async () => {
     const machines = { kind: "libvirt", uri: "qemu:///no-such-driver", image: { path: import.meta.filename } };
     await assert.rejects(

@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { create } from "xmlbuilder2";
 import { parse } from "yaml";
 import { z } from "zod";
+import { datapath as datapathSchema, type Datapath } from "../../datapath/config/datapath.ts";
 import { libvirtMachines } from "../../datapath/config/libvirt.ts";
 import { metaData, networkConfig, userData } from "../../datapath/libvirt/cloud-init.ts";
 import { parseKeyPair } from "../../datapath/libvirt/key-pair.ts";
-import { libvirtLab, type LibvirtMachine } from "../../datapath/libvirt/lab.ts";
+import { allMachines, libvirtLab, type LibvirtMachine } from "../../datapath/libvirt/lab.ts";
+import { bringsRouter, routerShare } from "../../datapath/libvirt/router.ts";
 import { diskVolumeXml, domainXml, marksOf, networkXml } from "../../datapath/libvirt/xml.ts";
 
 const defaults = libvirtMachines.parse({ kind: "libvirt" });
@@ -35,6 +37,37 @@ function read(xml: string): unknown {
 }
 
 describe("A lab on libvirt", () => {
+  const native = (routes: unknown): Datapath => datapathSchema.parse({ mode: "native", routes });
+  const router = { kind: "bgp", speaker: "cilium", peer: { address: "192.168.123.254" } };
+  const cases: readonly [string, Datapath, boolean][] = [
+    ["vxlan", datapathSchema.parse({ mode: "vxlan" }), false],
+    ["direct routes", native("direct"), false],
+    ["a router", native("router"), true],
+    ["a cloud's router", native({ kind: "router", integration: "gke" }), false],
+    ["kube-router", native("bgp"), false],
+    ["Cilium's speaker and the lab's router", native(router), true],
+    ["Cilium's speaker and a router elsewhere", native({ ...router, peer: { address: "192.0.2.1" } }), false],
+  ];
+  for (const [title, datapath, expected] of cases) {
+    it(`${expected ? "brings" : "brings no"} router for ${title}`, () => {
+      assert.equal(bringsRouter(defaults, datapath), expected);
+    });
+  }
+
+  it("has a router with the last address of the network, that forwards and is no larger than it needs to be", () => {
+    const lab = libvirtLab(defaults, "datapath-lab", "dev", true);
+    assert.equal(labOf().lab.router, undefined);
+    assert.ok(lab.router);
+    assert.deepEqual([lab.router.name, lab.router.address], ["router", "192.168.123.254"]);
+    assert.equal(new Set(allMachines(lab).map(({ macAddress }) => macAddress)).size, 4);
+    const share = routerShare(defaults);
+    const said = (forwards: boolean): string => userData(share, lab.router ?? assert.fail(), keys, { forwards });
+    assert.match(said(true), /net\.ipv4\.conf\.\*\.send_redirects = 0/);
+    assert.doesNotMatch(said(false), /send_redirects/);
+    assert.doesNotMatch(said(true), /packages/);
+    assert.match(domainXml(lab, share, lab.router, "kvm", marks), /<memory unit="MiB">1024</);
+  });
+
   it("has three machines with addresses of their own, all known beforehand", () => {
     const { lab } = labOf();
     assert.deepEqual(

@@ -1,7 +1,8 @@
 import { CoreV1Api, CustomObjectsApi, ApiException, type KubeConfig, type V1Node } from "@kubernetes/client-node";
 import { z } from "zod";
 import type { Host } from "../hosts/host.ts";
-import { parseAddresses } from "../parsers/iproute.ts";
+import type { RouteEvidence } from "../../datapath/proof/evidence.ts";
+import { parseAddresses, parseRoutes } from "../parsers/iproute.ts";
 
 /** A node as the API knows it. */
 export interface ApiNode {
@@ -16,7 +17,7 @@ export interface NodeFacts {
   /** The NIC that has the node's address. */
   readonly device: string;
   readonly mtuBytes: number;
-  /** Next hop of the default route, where there is one. */
+  /** Next hop of what no route of its own leads to: a route for all pods, else the default route. */
   readonly gateway?: string;
   readonly kernel: string;
   readonly processor: { readonly model: string; readonly count: number };
@@ -82,22 +83,27 @@ function isIPv4(text: string): boolean {
 
 const timeout = { timeoutSeconds: 20 };
 
-/** Reads a node's own facts. Rejects where its NIC can't be found. */
-export async function nodeFacts(host: Host, node: ApiNode): Promise<NodeFacts> {
+/**
+ * Reads a node's own facts.
+ * @param pool the CIDR that holds every pod CIDR
+ * @throws Error where its NIC can't be found
+ */
+export async function nodeFacts(host: Host, node: ApiNode, pool: string): Promise<NodeFacts> {
   const text = async (...command: string[]): Promise<string> => {
     const { exitCode, stdout, stderr } = await host.run(command, timeout);
     if (exitCode !== 0) throw new Error(`${node.name}: ${command.join(" ")}: ${stderr.trim()}`);
     return stdout.toString();
   };
-  const [addresses, kernel, cpuinfo, defaults] = await Promise.all([
+  const [addresses, kernel, cpuinfo, covering] = await Promise.all([
     text("ip", "-j", "-4", "address"),
     text("uname", "-r"),
     text("cat", "/proc/cpuinfo"),
-    text("ip", "-4", "route", "show", "default"),
+    // Every route that holds the whole pool, the default route among them.
+    text("ip", "-j", "-4", "route", "show", "match", pool),
   ]);
   const nic = parseAddresses(addresses).find((link) => link.addresses.includes(node.address));
   if (nic === undefined) throw new Error(`${node.name}: no NIC has the node's address ${node.address}`);
-  const gateway = /\bvia (?<gateway>\S+)/.exec(defaults)?.groups?.["gateway"];
+  const gateway = nextHop(parseRoutes(covering));
   const model = /^model name\s*:\s*(?<model>.+)$/m.exec(cpuinfo)?.groups?.["model"];
   return {
     device: nic.name,
@@ -106,4 +112,10 @@ export async function nodeFacts(host: Host, node: ApiNode): Promise<NodeFacts> {
     ...(gateway === undefined ? {} : { gateway }),
     processor: { model: model ?? "unknown", count: [...cpuinfo.matchAll(/^processor\s*:/gm)].length },
   };
+}
+
+/** Next hop of the most specific of some routes that all hold the same destination. */
+function nextHop(routes: readonly RouteEvidence[]): string | undefined {
+  const length = ({ destination }: RouteEvidence): number => Number(destination.split("/")[1] ?? 0);
+  return [...routes].sort((one, other) => length(other) - length(one)).find(({ via }) => via !== undefined)?.via;
 }

@@ -81,8 +81,9 @@ async function verifyWith(
   if (known.length < 2) throw new Error(`A datapath between nodes needs two of them; pods stand on ${known.length}.`);
   const hosts = kubernetesHosts(config, [...places.values()], signal);
 
+  const pool = poolOf(asked, known);
   progress(`reading NICs and kernels of ${known.length} nodes`);
-  const facts = await inParallel(known, parallelNodes, (node) => nodeFacts(hosts.node(node.name), node));
+  const facts = await inParallel(known, parallelNodes, (node) => nodeFacts(hosts.node(node.name), node, pool));
   const nodes = known.flatMap((node, index): VerifiedNode[] => {
     const own = facts[index];
     const pod = pods.find((candidate) => candidate.node === node.name && candidate.role === "workload");
@@ -109,7 +110,7 @@ async function verifyWith(
     {
       lab: { ...spec.lab, kind: "cluster" },
       datapath: asked,
-      pool: poolOf(asked, known),
+      pool,
       nodes,
       plan,
       features,

@@ -83,6 +83,18 @@ describe("the judge", () => {
 
   const { plan: nativePlan, nodes: nativeNodes, evidence: native, judged: onNative } = planned({ mode: "native" });
   const { evidence: vxlan, judged: onVxlan } = planned({ mode: "vxlan" });
+  const { evidence: routed, judged: onRouted, plan: routedPlan } = planned({ mode: "native", routes: "router" });
+
+  /** A node with one more route, for all pods. */
+  const withWhole = (evidence: NodeEvidence, via: string): NodeEvidence => ({
+    ...evidence,
+    routes: [...(evidence.routes ?? []), { destination: "10.42.0.0/16", device: "eth0", via }],
+  });
+
+  it("takes one route for all pods to the router for what the default route would be", () => {
+    const { via = "" } = Object.values(routedPlan.routes)[0] ?? {};
+    assert.deepEqual(onRouted(withWhole(routed, via)), []);
+  });
   const broken: [string, (found: NodeEvidence) => string[], NodeEvidence, string[]][] = [
     [
       "a tunnel device that should be gone",
@@ -120,6 +132,18 @@ describe("the judge", () => {
         routes: [...(native.routes ?? []), { destination: "10.42.9.0/24", device: "eth0", via: "172.30.0.6" }],
       },
       ["other routes to pods: none / 10.42.9.0/24 via 172.30.0.6 dev eth0"],
+    ],
+    [
+      "a route for all pods that leads past the router",
+      onRouted,
+      withWhole(routed, "172.30.0.99"),
+      ["other routes to pods: none / 10.42.0.0/16 via 172.30.0.99 dev eth0"],
+    ],
+    [
+      "a route for all pods beside direct ones",
+      onNative,
+      withWhole(native, "172.30.0.1"),
+      ["other routes to pods: none / 10.42.0.0/16 via 172.30.0.1 dev eth0"],
     ],
     [
       "another route MTU",

@@ -13,8 +13,44 @@ function hosts(...list: Fields[]): { machines: Fields } {
 const url = "https://images.example/lunar.img";
 const sha256 = "0".repeat(64);
 
+const byBgp = (address: string): Fields => ({
+  mode: "native",
+  routes: { kind: "bgp", speaker: "cilium", peer: { address } },
+});
+
 /** Rules of machines that are reached by SSH. */
 export const hostCases: readonly Case[] = [
+  {
+    id: "libvirt-network-holds-the-machines",
+    severity: "error",
+    bad: { ...libvirt({ network: "192.168.123.0/28", firstHost: 12 }), datapath: { mode: "native", routes: "router" } },
+    good: {
+      ...libvirt({ network: "192.168.123.0/28", firstHost: 11 }),
+      datapath: { mode: "native", routes: "router" },
+    },
+    finds: [
+      {
+        key: "machines.network",
+        message:
+          "192.168.123.0/28 ends at place 13 (the next is the router's), and 3 machines from place 12 on need place 14.",
+        wayOut: "Make the network larger, or firstHost smaller.",
+      },
+    ],
+  },
+  {
+    id: "libvirt-bgp-peer",
+    severity: "warning",
+    bad: { ...libvirt({}), datapath: byBgp("192.168.123.2") },
+    good: { ...libvirt({}), datapath: byBgp("192.168.123.254") },
+    finds: [
+      {
+        key: "datapath.routes.peer.address",
+        message:
+          "Nobody speaks BGP at 192.168.123.2 unless you bring somebody: the router that the lab brings has 192.168.123.254.",
+        wayOut: "Write 192.168.123.254.",
+      },
+    ],
+  },
   {
     id: "libvirt-network-holds-the-machines",
     severity: "error",

@@ -13,6 +13,7 @@ const packages = [
   ...["linux-image-cloud-amd64", "initramfs-tools", "lz4", "systemd-sysv", "udev", "dbus", "kmod", "procps"],
   ...["cloud-init", "cloud-guest-utils", "netplan.io", "openssh-server", "sudo"],
   ...["iproute2", "iputils-ping", "iptables", "ethtool", "iperf3", "ca-certificates", "curl"],
+  "bird2",
 ];
 
 /** Programs that make the image, by the Debian package that brings each. */

@@ -2,8 +2,10 @@ import * as pulumi from "@pulumi/pulumi";
 import { K3s } from "../../../components/k3s.ts";
 import { Hosts } from "../../../components/machines/hosts.ts";
 import { Libvirt } from "../../../components/machines/libvirt.ts";
+import { PodRouter } from "../../../components/pod-router.ts";
 import { refusal } from "../../../components/refusal.ts";
 import { parseLabConfig } from "../../../datapath/config/index.ts";
+import { podCidrs } from "../../../verification/pod-cidrs/spec.ts";
 
 const given = new pulumi.Config("lab-vm-test");
 const k3s = given.getObject<object>("k3s");
@@ -22,6 +24,15 @@ const cluster =
   k3s === undefined
     ? undefined
     : new K3s("k3s", { ...config, machines: made.machines, ownsMachines: machines.kind === "libvirt" });
+// Which pod CIDRs nodes have, the tests say.
+if ("router" in made && made.router !== undefined) {
+  new PodRouter("router", {
+    datapath: config.datapath,
+    router: made.router,
+    nodes: made.machines,
+    podCidrs: () => podCidrs.parse(given.requireObject("podCidrs")),
+  });
+}
 
 export const facts = made.facts;
 export const machineOutputs = made.machines.map(({ name, address, connection }) => ({
