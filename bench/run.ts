@@ -14,7 +14,7 @@ import { run as runSchema, type Run } from "../datapath/run/run.ts";
 import { factorBetween } from "../datapath/run/statistics.ts";
 import { embeddedLabTools } from "../cli/tools.ts";
 import { ensurePackages } from "../offline/packages.ts";
-import { openStack, root, type OpenStack } from "../cli/workspace.ts";
+import { openStack, root, stateIn, type OpenStack } from "../cli/workspace.ts";
 import { ensureEngine } from "../offline/engine.ts";
 
 const execute = promisify(execFile);
@@ -58,7 +58,7 @@ async function openEmpty(folder: string): Promise<OpenStack> {
     'import * as pulumi from "@pulumi/pulumi";\nexport const stack = pulumi.getStack();\n',
   );
   await symlink(path.join(root, "node_modules"), path.join(folder, "node_modules"));
-  const envVars = { ...engine.environment, PULUMI_BACKEND_URL: `file://${folder}`, PULUMI_CONFIG_PASSPHRASE: "bench" };
+  const envVars = { ...engine.environment, PULUMI_BACKEND_URL: stateIn(folder), PULUMI_CONFIG_PASSPHRASE: "bench" };
   const pulumiCommand = await PulumiCommand.get({ root: engine.pulumiRoot, skipVersionCheck: true });
   const stack = await LocalWorkspace.createOrSelectStack(
     { stackName: "empty", workDir: folder },

@@ -68,6 +68,15 @@ function withoutProject(config: Readonly<Record<string, unknown>>): Record<strin
   );
 }
 
+/**
+ * Address of a Pulumi backend that keeps its state in a folder. Pulumi replaces a state file at once, but not the `.attrs` file
+ * that its storage library writes beside it: an engine killed between making and filling one leaves a state that can't be
+ * read any more ("failed to load checkpoint: EOF"). So none is written: `metadata` of gocloud.dev/blob/fileblob.
+ */
+export function stateIn(folder: string): string {
+  return `file://${folder}?metadata=skip`;
+}
+
 export interface OpenStack {
   readonly stack: Stack;
   /** Stack config of this call: the committed file's with the overrides. Operations are given it as `configFile`. */
@@ -95,7 +104,7 @@ export async function openStack(
 
   const envVars = {
     ...engine.environment,
-    PULUMI_BACKEND_URL: process.env["PULUMI_BACKEND_URL"] ?? `file://${state}`,
+    PULUMI_BACKEND_URL: process.env["PULUMI_BACKEND_URL"] ?? stateIn(state),
     PULUMI_CONFIG_PASSPHRASE: process.env["PULUMI_CONFIG_PASSPHRASE"] ?? (await passphrase(folder)),
     PULUMI_SKIP_UPDATE_CHECK: "true",
   };
@@ -113,7 +122,7 @@ export async function openStack(
   await rename(`${configFile}.new`, configFile);
 
   const stack = await LocalWorkspace.selectStack({ stackName, workDir: root }, { pulumiCommand, envVars });
-  if (envVars.PULUMI_BACKEND_URL === `file://${state}`) await releaseAbandonedLock(stack, state, configFile, log);
+  if (envVars.PULUMI_BACKEND_URL === stateIn(state)) await releaseAbandonedLock(stack, state, configFile, log);
   const usedConfig = Object.keys(used.config).length === 0 ? config : withoutProject(used.config);
   return { stack, configFile, usedConfig };
 }

@@ -64,7 +64,13 @@ export const suites: readonly Suite[] = [
       { command: ["npx", "--no-install", "tsc", "--noEmit"] },
       { command: ["npx", "--no-install", "eslint", "--max-warnings=0", "."] },
       { command: ["npx", "--no-install", "prettier", "--check", "--log-level=warn", "."] },
-      { command: ["sh", "-c", "git ls-files -z -- .ci scripts bench/virsh-machines 'tests/*/harness/scripts' | xargs -0 shellcheck"] },
+      {
+        command: [
+          "sh",
+          "-c",
+          "git ls-files -z -- .ci scripts bench/virsh-machines 'tests/*/harness/scripts' | xargs -0 shellcheck",
+        ],
+      },
       { command: [...node, "cli/generate.ts", "--check"] },
     ],
   },

@@ -8,6 +8,7 @@ import {
   type PulumiFn,
   type Stack,
 } from "@pulumi/pulumi/automation/index.js";
+import { stateIn } from "../../cli/workspace.ts";
 import { ensureEngine } from "../../offline/engine.ts";
 
 export type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
@@ -32,7 +33,7 @@ export class InlineStack {
       {
         pulumiCommand: await PulumiCommand.get({ root: engine.pulumiRoot }),
         workDir: folder,
-        projectSettings: { name: "providers", runtime: "nodejs", backend: { url: `file://${folder}` } },
+        projectSettings: { name: "providers", runtime: "nodejs", backend: { url: stateIn(folder) } },
         envVars: { ...engine.environment, PULUMI_CONFIG_PASSPHRASE: "test", TMPDIR: temporary },
       },
     );

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { LocalWorkspace, PulumiCommand, type Stack } from "@pulumi/pulumi/automation/index.js";
-import { root } from "../../cli/workspace.ts";
+import { root, stateIn } from "../../cli/workspace.ts";
 import { ensureEngine } from "../../offline/engine.ts";
 
 describe("a program of somebody else's that uses the component", function () {
@@ -15,7 +15,7 @@ describe("a program of somebody else's that uses the component", function () {
     folder = await mkdtemp(path.join(tmpdir(), "datapath-lab-example-"));
     const { environment, pulumiRoot } = await ensureEngine({ log: () => undefined });
     const pulumiCommand = await PulumiCommand.get({ root: pulumiRoot, skipVersionCheck: true });
-    const envVars = { ...environment, PULUMI_BACKEND_URL: `file://${folder}`, PULUMI_CONFIG_PASSPHRASE: "example" };
+    const envVars = { ...environment, PULUMI_BACKEND_URL: stateIn(folder), PULUMI_CONFIG_PASSPHRASE: "example" };
     // A stack that is called like this process, since its namespaces are.
     stack = await LocalWorkspace.createStack({ stackName: `test-${process.pid}`, workDir }, { pulumiCommand, envVars });
   });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
 import type { EmbeddedNode } from "../../components/embedded-lab.ts";
 import { command, exitStatus, identity, inNamespace, nodesOf, TestLab, until } from "./support.ts";
 
@@ -69,6 +70,13 @@ describe("faults in the embedded lab", function () {
   for (const [moment, reached] of moments) {
     it(`an up killed when ${moment} is finished by the next`, async () => {
       await killDuringUp(moment, reached);
+      const state = readdirSync(path.join(lab.folder, "state"), { recursive: true, encoding: "utf8" });
+      assert.ok(state.some((file) => file.endsWith(".json")));
+      assert.deepEqual(
+        state.filter((file) => file.endsWith(".attrs")),
+        [],
+        "files that a kill can leave half-written",
+      );
       const result = await lab.up(vxlan);
       assert.equal((result.outputs["verification"]?.value as { verdict: string }).verdict, "confirmed");
       const { summary } = await lab.up(vxlan);

@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { LocalWorkspace, PulumiCommand, type Stack } from "@pulumi/pulumi/automation/index.js";
 import { parse, stringify } from "yaml";
 import { z } from "zod";
+import { stateIn } from "../../../cli/workspace.ts";
 import { ensureEngine } from "../../../offline/engine.ts";
 import type { PrivateLibvirt } from "./libvirtd.ts";
 
@@ -60,7 +61,7 @@ export class NetworkedStack {
       pulumiCommand: await PulumiCommand.get({ root, skipVersionCheck: true }),
       envVars: {
         ...engine.environment,
-        PULUMI_BACKEND_URL: `file://${state}`,
+        PULUMI_BACKEND_URL: stateIn(state),
         PULUMI_CONFIG_PASSPHRASE: "test",
         XDG_CACHE_HOME: path.join(libvirt.folder, "cache-home"),
       },
