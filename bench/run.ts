@@ -4,6 +4,7 @@
 import { spawn, execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
+import { once } from "node:events";
 import path from "node:path";
 import { promisify } from "node:util";
 import { LocalWorkspace, PulumiCommand } from "@pulumi/pulumi/automation/index.js";
@@ -235,13 +236,13 @@ const throughput: Comparison = {
     }),
 };
 
-/** Gbit/s of one TCP stream between two namespaces. */
+/** Gbit/s of one TCP stream between two namespaces. Throws where it does not start or end in time. */
 async function iperf3ByHand(from: string, to: string, address: string, durationSeconds: number): Promise<number> {
   const server = spawn("ip", ["netns", "exec", to, "iperf3", "-s", "-1", "-p", "5999", "--forceflush"]);
-  await new Promise<void>((resolve) => server.stdout.once("data", () => resolve()));
   const client = ["netns", "exec", from, "iperf3", "-c", address, "-p", "5999", "-t", `${durationSeconds}`, "-J"];
   try {
-    const { stdout } = await execute("ip", client);
+    await once(server.stdout, "data", { signal: AbortSignal.timeout(10_000) });
+    const { stdout } = await execute("ip", client, { timeout: (durationSeconds + 30) * 1000 });
     const { end } = JSON.parse(stdout) as { end: { sum_received: { bits_per_second: number } } };
     return end.sum_received.bits_per_second / 1e9;
   } finally {

@@ -1,6 +1,6 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { Run } from "../datapath/run/run.ts";
+import { run as runSchema, type Run } from "../datapath/run/run.ts";
 import type { VerificationSpec } from "../verification/spec.ts";
 import { nodeAsRoot } from "./scripts.ts";
 
@@ -37,7 +37,7 @@ export class Verification extends pulumi.ComponentResource {
       },
       { parent: this, hideDiffs: ["stdin"] },
     );
-    this.run = verify.stdout.apply((json): Run => JSON.parse(json) as Run);
+    this.run = verify.stdout.apply((json) => runSchema.parse(JSON.parse(json)));
     this.registerOutputs({});
   }
 }

@@ -1,17 +1,8 @@
 // Runs test files by mocha and tells the parent process, where there is one, how many passed and failed.
 //   tests/run-suite.ts [--without TITLE]… [FILE|FOLDER]…     by itself: what the suite fast begins with
-import { readdirSync, statSync } from "node:fs";
-import path from "node:path";
 import { parseArgs } from "node:util";
 import Mocha from "mocha";
-import { suites, type MochaStep, type Outcome } from "./suites.ts";
-
-/** Files that are named, and those named *.test.ts anywhere below a folder. */
-function testFiles(place: string): string[] {
-  if (!statSync(place).isDirectory()) return [place];
-  const entries = readdirSync(place, { recursive: true, encoding: "utf8" });
-  return entries.filter((entry) => entry.endsWith(".test.ts")).map((entry) => path.join(place, entry));
-}
+import { suites, testFiles, type MochaStep, type Outcome } from "./suites.ts";
 
 /** What the command line says, or where it says nothing the first tests of the suite fast. */
 function asked(): MochaStep {

@@ -1,3 +1,5 @@
+import { readdirSync, statSync } from "node:fs";
+import path from "node:path";
 import { bgpTools, embeddedLabTools } from "../cli/tools.ts";
 import { ensurePackages } from "../offline/packages.ts";
 import { ensureHelm } from "../offline/kubernetes/helm.ts";
@@ -29,6 +31,13 @@ export interface Suite {
   readonly steps: readonly Step[];
   /** Steps that mostly wait run at the same time; what each prints comes when it ends. */
   readonly together?: true;
+}
+
+/** A file that is named, or the files called *.test.ts anywhere below a folder. */
+export function testFiles(place: string): string[] {
+  if (!statSync(place).isDirectory()) return [place];
+  const entries = readdirSync(place, { recursive: true, encoding: "utf8" });
+  return entries.filter((entry) => entry.endsWith(".test.ts")).map((entry) => path.join(place, entry));
 }
 
 async function engine(log: (line: string) => void): Promise<void> {
@@ -113,7 +122,12 @@ export const suites: readonly Suite[] = [
       await ensurePackages([...embeddedLabTools, ...bgpTools], log);
       await engine(log);
     },
-    steps: [{ mocha: ["tests/lab"] }],
+    together: true,
+    steps: [
+      { mocha: ["tests/lab/bgp.test.ts", "tests/lab/compare.test.ts", "tests/lab/example.test.ts"] },
+      { mocha: ["tests/lab/contradictions.test.ts", "tests/lab/datapaths.test.ts"] },
+      { mocha: ["tests/lab/faults.test.ts"] },
+    ],
   },
   {
     name: "cluster",

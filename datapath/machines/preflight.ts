@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { LabConfig } from "../config/lab.ts";
 import type { Finding } from "../findings.ts";
+import { k3sApiPort } from "../k3s/k3s-config.ts";
 import { checkKernel } from "./kernel.ts";
 import { tunnelPort } from "../plan/plan.ts";
 
@@ -111,7 +112,7 @@ const architectures = ["x86_64", "aarch64"];
  * Ports that K3s and Cilium listen on at every node (K3s v1.26 requirements; Cilium 1.13 system requirements, firewall rules).
  */
 const ports: Readonly<Record<string, string>> = {
-  "tcp/6443": "the Kubernetes API",
+  [`tcp/${k3sApiPort}`]: "the Kubernetes API",
   "tcp/6444": "K3s's load balancer",
   "tcp/10250": "kubelet",
   "tcp/4240": "Cilium's health checks",

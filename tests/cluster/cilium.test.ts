@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { cpSync, symlinkSync } from "node:fs";
 import path from "node:path";
 import { AppsV1Api } from "@kubernetes/client-node";
 import { z } from "zod";
@@ -16,7 +15,7 @@ import { testImage } from "./harness/image.ts";
 import { testPod, until } from "./harness/pods.ts";
 import {
   buildLimit,
-  clusterStack,
+  ciliumStack,
   failureOf,
   interruptedHelm,
   killEngine,
@@ -39,14 +38,8 @@ describe("Cilium on a real three-node cluster, by the stand-in agent, through th
 
   before(async function () {
     this.timeout(buildLimit);
-    made = await clusterStack({ name: "cilium-test", cni: "none" });
+    made = await ciliumStack("cilium-test");
     ({ remove } = made);
-    const { stack } = made;
-    cpSync(path.join(import.meta.dirname, "agent", "chart"), stack.file("chart"), { recursive: true });
-    // Commands name their programs from the program's working directory, which is the stack's folder here.
-    for (const folder of ["verification", "node_modules"]) {
-      symlinkSync(path.resolve(import.meta.dirname, "..", "..", folder), stack.file(folder));
-    }
   });
   afterEach(async () => {
     await made.core.deleteNamespacedConfigMap({ namespace, name: "stand-in-orders" }).catch(() => undefined);

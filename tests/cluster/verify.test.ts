@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { cpSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import path from "node:path";
 import { text } from "node:stream/consumers";
@@ -24,7 +24,7 @@ import { podCidrs as podCidrsSchema, type PodCidrs } from "../../verification/po
 import { settingsOf } from "../../verification/spec.ts";
 import { testImage } from "./harness/image.ts";
 import { until } from "./harness/pods.ts";
-import { buildLimit, clusterStack, failureOf, type ClusterStack } from "./harness/stack.ts";
+import { buildLimit, ciliumStack, failureOf, type ClusterStack } from "./harness/stack.ts";
 
 const images = { probe: testImage, workload: testImage };
 const section = {
@@ -46,13 +46,9 @@ describe("verification of a real three-node cluster", function () {
 
   before(async function () {
     this.timeout(buildLimit);
-    made = await clusterStack({ name: "verify-test", cni: "none" });
+    made = await ciliumStack("verify-test");
     ({ remove } = made);
-    const { stack } = made;
-    cpSync(path.join(import.meta.dirname, "agent", "chart"), stack.file("chart"), { recursive: true });
-    // Commands name their programs from the program's working directory, which is the stack's folder here.
-    for (const folder of ["verification", "node_modules"]) symlinkSync(path.join(root, folder), stack.file(folder));
-    writeFileSync(stack.file("verify.json"), JSON.stringify({ verification: section }));
+    writeFileSync(made.stack.file("verify.json"), JSON.stringify({ verification: section }));
   });
   after(() => remove());
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
+import path from "node:path";
 import { CoreV1Api, Watch, type KubeConfig } from "@kubernetes/client-node";
 import { ensureHelm } from "../../../offline/kubernetes/helm.ts";
 import { InlineStack, parentOf } from "../../engine/inlineStack.ts";
@@ -35,6 +36,16 @@ export async function clusterStack(options: Omit<ClusterOptions, "log">): Promis
     stack.remove();
   };
   return { cluster, config, core: config.makeApiClient(CoreV1Api), stack, helm, remove };
+}
+
+/** A cluster without a CNI; the stack's folder has the stand-in agent's chart and what the lab's commands name. */
+export async function ciliumStack(name: string): Promise<ClusterStack> {
+  const made = await clusterStack({ name, cni: "none" });
+  const root = path.resolve(import.meta.dirname, "..", "..", "..");
+  cpSync(path.join(import.meta.dirname, "..", "agent", "chart"), made.stack.file("chart"), { recursive: true });
+  // Commands name their programs from the program's working directory, which is the stack's folder here.
+  for (const folder of ["verification", "node_modules"]) symlinkSync(path.join(root, folder), made.stack.file(folder));
+  return made;
 }
 
 /** The message with which something fails. */
