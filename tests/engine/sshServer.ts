@@ -1,9 +1,8 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import path from "node:path";
-import ssh2 from "ssh2";
 import { ensurePackages } from "../../offline/packages.ts";
 import { waitFor } from "./inlineStack.ts";
 
@@ -36,8 +35,13 @@ export class SshServer {
   static async start(inside: readonly string[] = []): Promise<SshServer> {
     await ensurePackages([{ tool: "sshd", package: "openssh-server" }], (line) => console.error(line));
     const folder = mkdtempSync(path.join(tmpdir(), "datapath-lab-sshd-"));
-    const host = ssh2.utils.generateKeyPairSync("ed25519");
-    const user = ssh2.utils.generateKeyPairSync("ed25519");
+    // Not by ssh2: one in 256 of the Ed25519 keys that it makes lacks a byte, and OpenSSH refuses it.
+    const key = (name: string): { path: string; public: string } => {
+      const target = path.join(folder, name);
+      execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", target]);
+      return { path: target, public: readFileSync(`${target}.pub`, "utf8").trim() };
+    };
+    const [host, user] = [key("host_key"), key("user_key")];
     const port = await freePort();
     const file = (name: string, content: string): string => {
       const target = path.join(folder, name);
@@ -48,7 +52,7 @@ export class SshServer {
       "sshd_config",
       [
         `ListenAddress 127.0.0.1:${port}`,
-        `HostKey ${file("host_key", host.private)}`,
+        `HostKey ${host.path}`,
         `AuthorizedKeysFile ${file("authorized_keys", `${user.public}\n`)}`,
         `PidFile ${path.join(folder, "pid")}`,
         "StrictModes no",
@@ -73,7 +77,13 @@ export class SshServer {
       rmSync(folder, { recursive: true, force: true });
       throw error;
     }
-    return new SshServer({ port, hostKey: host.public, privateKey: user.private, process: server, folder });
+    return new SshServer({
+      port,
+      hostKey: host.public,
+      privateKey: readFileSync(user.path, "utf8"),
+      process: server,
+      folder,
+    });
   }
 
   stop(): void {

@@ -126,6 +126,14 @@ export function killEngine(): void {
   assert.equal(engines.length, 1, "one engine runs");
   const found = [...engines];
   for (let level = engines; level.length > 0; level = below(new Set(level)), found.push(...level));
-  // What acts on the cluster first, before it is done.
-  for (const id of found.reverse()) process.kill(id, "SIGKILL");
+  // All stop before the first ends, so that none sees another's end and acts on it; some may just have ended by themselves.
+  for (const signal of ["SIGSTOP", "SIGKILL"] as const) {
+    for (const id of found) {
+      try {
+        process.kill(id, signal);
+      } catch (error) {
+        if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+      }
+    }
+  }
 }
