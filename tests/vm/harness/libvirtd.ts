@@ -1,5 +1,5 @@
 import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -47,6 +47,8 @@ export interface PrivateLibvirt {
 export async function startLibvirt(): Promise<PrivateLibvirt> {
   removeAbandoned();
   const folder = mkdtempSync(path.join(tmpdir(), folderPrefix));
+  // Guests run as a user of their own, which has to reach their disks.
+  chmodSync(folder, 0o711);
   writeFileSync(path.join(folder, "owner"), `${process.pid}`);
   const script = path.join(import.meta.dirname, "scripts", "libvirtd");
   // unshare itself takes no signal but KILL while its child runs.
