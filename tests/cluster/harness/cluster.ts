@@ -7,7 +7,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { CoreV1Api, KubeConfig, PatchStrategy, setHeaderOptions, type V1Node } from "@kubernetes/client-node";
 import { stringify } from "yaml";
-import * as z from "zod";
 import { ensurePackages } from "../../../offline/packages.ts";
 import { testImage, testImageArchive } from "./image.ts";
 import { kubernetesPrograms } from "./programs.ts";
@@ -36,8 +35,6 @@ export interface Cluster {
   programsFolder: string;
   /** Folder with the logs of control plane (`log/`) and nodes (`NODE/log/`); gone after `stop`. */
   folder: string;
-  /** Puts a docker-archive's images on every node, where pods with `imagePullPolicy: Never` find them. */
-  installImage: (archive: string) => Promise<void>;
   /**
    * Runs a program on a node, in all of its namespaces, without Kubernetes.
    * @throws Error with what the program printed, when it fails
@@ -139,9 +136,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     });
     mkdirSync(names.folder, { mode: 0o700 });
     await writeCredentials(names.folder, hostSubnet.api);
-    const description: Description = { nodes, programsFolder };
-    writeFileSync(path.join(names.folder, "cluster.json"), JSON.stringify(description));
-    const cluster = clusterOf(names, description);
+    const cluster = clusterOf(names, { nodes, programsFolder });
 
     await run(script("network-up"), [], {
       env: {
@@ -187,41 +182,13 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   }
 }
 
-/**
- * A cluster that an earlier process started.
- * @throws Error when none of that name stands
- */
-export function standingCluster(name: string): Cluster {
-  const names = namesOf(name);
-  const file = path.join(names.folder, "cluster.json");
-  if (!existsSync(file)) throw new Error(`No cluster named ${name} stands on this machine.`);
-  return clusterOf(names, descriptionSchema.parse(JSON.parse(readFileSync(file, "utf8"))));
-}
-
 /** Removes what there is of a cluster: a running one, or what a killed process left of it. */
 export async function removeCluster(name: string): Promise<void> {
   await sweep(namesOf(name));
 }
 
-const descriptionSchema = z.object({
-  nodes: z.array(
-    z.object({ name: z.string(), address: z.string(), networkNamespace: z.string(), podCIDR: z.string() }),
-  ),
-  programsFolder: z.string(),
-});
-type Description = z.infer<typeof descriptionSchema>;
-
-function clusterOf(names: Names, { nodes, programsFolder }: Description): Cluster {
+function clusterOf(names: Names, { nodes, programsFolder }: Pick<Cluster, "nodes" | "programsFolder">): Cluster {
   const kubeconfig = path.join(names.folder, "kubeconfig");
-  const runOnNode = async (node: string, command: readonly string[], input?: string): Promise<string> => {
-    const init = initOfNode(names, node);
-    const output = openSync(input ?? "/dev/null", "r");
-    try {
-      return await printedBy("nsenter", ["-t", String(init), "-m", "-p", "-n", "-u", "--", ...command], output);
-    } finally {
-      closeSync(output);
-    }
-  };
   return {
     name: names.name,
     nodes,
@@ -229,12 +196,8 @@ function clusterOf(names: Names, { nodes, programsFolder }: Description): Cluste
     apiServer: { host: nodeNetworkGateway, port: apiPort },
     programsFolder,
     folder: names.folder,
-    runOnNode: (node, command) => runOnNode(node, command),
-    installImage: async (archive) => {
-      // By standard input: a node does not see everything of this machine's file system.
-      const load = ["ctr", "-n", "k8s.io", "images", "import", "-"];
-      await Promise.all(nodes.map(({ name }) => runOnNode(name, load, archive)));
-    },
+    runOnNode: (node, command) =>
+      printedBy("nsenter", ["-t", String(initOfNode(names, node)), "-m", "-p", "-n", "-u", "--", ...command]),
     stop: () => sweep(names),
   };
 }
@@ -457,12 +420,12 @@ function initOfNode(names: Names, node: string): number {
   throw new Error(`The cluster ${names.name} has no running node ${node}.`);
 }
 
-async function printedBy(program: string, programArguments: readonly string[], input: number): Promise<string> {
-  const child = spawn(program, programArguments, { stdio: [input, "pipe", "pipe"], env: baseEnvironment() });
+async function printedBy(program: string, programArguments: readonly string[]): Promise<string> {
+  const child = spawn(program, programArguments, { stdio: ["ignore", "pipe", "pipe"], env: baseEnvironment() });
   let output = "";
   let errors = "";
-  child.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr?.on("data", (chunk: Buffer) => (errors += chunk.toString()));
+  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
   const status = await new Promise<number | NodeJS.Signals | null>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code, signal) => resolve(code ?? signal));
