@@ -139,10 +139,10 @@ describe("A machine's domain", () => {
     assert.deepEqual([found.memory["#"], found.memory["@unit"], found.vcpu["#"]], ["3072", "MiB", "4"]);
     assert.equal(found.devices.interface.mtu["@size"], "9000");
     assert.deepEqual(
-      found.devices.disk.map(({ source, target }) => [source["@volume"], target["@dev"], target["@bus"]]),
+      found.devices.disk.map(({ source, target }) => [source["@file"], target["@dev"], target["@bus"]]),
       [
-        ["node-1.qcow2", "vda", "virtio"],
-        ["node-1.seed.iso", "vdb", "virtio"],
+        ["/var/lib/libvirt/images/datapath-lab-dev/node-1.qcow2", "vda", "virtio"],
+        ["/var/lib/libvirt/images/datapath-lab-dev/node-1.seed.iso", "vdb", "virtio"],
       ],
     );
     assert.equal(found.devices.serial.log["@file"], "/var/lib/libvirt/images/datapath-lab-dev/node-1.serial.log");
