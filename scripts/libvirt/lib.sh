@@ -19,6 +19,15 @@ die() {
   exit 1
 }
 
+# need_libvirt CONSEQUENCE: ends where libvirt does not answer: what can't be asked for would be taken for gone.
+need_libvirt() {
+  local reason
+  if ! reason=$(virsh version 2>&1 >/dev/null); then
+    say "libvirt does not answer at $LAB_URI; $1: $(printf '%s' "$reason" | tail -n 1)"
+    die "Start it (sudo systemctl start libvirtd), join the group libvirt, or set machines.uri."
+  fi
+}
+
 # have KIND-info NAME, such as: have dominfo NAME
 have() { virsh "$1" "$2" >/dev/null 2>&1; }
 
@@ -40,6 +49,9 @@ refresh() {
     sleep 0.3
   done
 }
+
+# open_pool POOL: starts it where it was stopped, and lets it see its files
+open_pool() { virsh pool-start "$1" >/dev/null 2>&1 || refresh "$1"; }
 
 # remove_domain NAME: ends it at once and takes its definition away
 remove_domain() {

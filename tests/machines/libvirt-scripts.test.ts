@@ -51,6 +51,25 @@ esac`;
     return { status, printed, said };
   }
 
+  for (const script of ["sweep", "volume-down", "domain-down", "network-down"]) {
+    it(`(${script}) take nothing for removed where libvirt does not answer`, async () => {
+      virsh(
+        "*) echo 'error: failed to connect to the hypervisor' >&2; echo 'error: Connection refused' >&2; exit 1 ;;",
+      );
+      const { status, said } = await run(script);
+      assert.equal(status, 1);
+      assert.match(
+        said,
+        /^libvirt does not answer at qemu:\/\/\/system; nothing was removed: error: Connection refused\nStart it /,
+      );
+    });
+
+    it(`(${script}) end well where libvirt answers and nothing is left`, async () => {
+      virsh("version) ;;\nlist*) ;;\n*) exit 1 ;;");
+      assert.deepEqual(await run(script), { status: 0, printed: "", said: "" });
+    });
+  }
+
   describe("for what guests run on", () => {
     const probe = (create: string): ReturnType<typeof run> => {
       virsh(`vol-info*) exit 1 ;;\ndominfo*) exit 1 ;;\ncreate*) ${create} ;;`);
