@@ -146,6 +146,20 @@ describe("The machines' components, under mocks", function () {
     );
   });
 
+  it("take an existing host that is reached by another address for the same machine", async () => {
+    const { Hosts } = await import("../../components/machines/hosts.ts");
+    const makings = (address: string): string[] => {
+      const hosts = [
+        { name: "a", address, nodeAddress: "10.0.0.1" },
+        { name: "b", address: "10.0.0.2" },
+      ];
+      const made = new Hosts("machines", { machines: existingHosts.parse({ kind: "hosts", hosts }), datapath, strict });
+      return made.machines.map(({ incarnation }) => incarnation);
+    };
+    assert.deepEqual(makings("10.0.0.1"), makings("a.example"));
+    assert.deepEqual(makings("10.0.0.1"), ["a", "b"]);
+  });
+
   it("give existing hosts the same shape, by the address between nodes", async () => {
     const { Hosts } = await import("../../components/machines/hosts.ts");
     const key = path.join(folder, "id");
