@@ -35,7 +35,9 @@ describe("The machines' components, under mocks", function () {
 
   before(async () => {
     folder = mkdtempSync(path.join(tmpdir(), "datapath-lab-components-"));
-    writeFileSync(path.join(folder, "virsh"), '#!/bin/sh\n[ "$4" = uri ]\n', { mode: 0o755 });
+    writeFileSync(path.join(folder, "virsh"), '#!/bin/sh\ncase "$4" in uri | *list) ;; *) exit 1 ;; esac\n', {
+      mode: 0o755,
+    });
     process.env["PATH"] = `${folder}${path.delimiter}${searched}`;
     await pulumi.runtime.setMocks(
       {
