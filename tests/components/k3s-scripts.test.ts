@@ -388,6 +388,24 @@ esac`,
       assert.equal((await configure()).status, 0);
     });
 
+    it("start the release that is asked for where the one before never came up", async () => {
+      place(`fails-${version}`, "");
+      assert.equal((await configure()).status, 1);
+      const newer = { LAB_VERSION: "v1.26.9+k3s1" };
+      assert.deepEqual(await upgrade(), { status: 0, said: "" });
+      const { status, said } = await configure(newer);
+      assert.equal(status, 0, said);
+      assert.match(said, /K3s v1\.26\.9\+k3s1 runs as server/);
+      assert.match((await configure(newer)).said, /K3s runs with these settings already/);
+    });
+
+    it("go on to the new release where an upgrade was killed", async () => {
+      await configure();
+      rmSync(path.join(root, "var/lib/datapath-lab/k3s/applied"));
+      assert.deepEqual(await upgrade(), { status: 0, said: "" });
+      assert.match((await configure({ LAB_VERSION: "v1.26.9+k3s1" })).said, /K3s v1\.26\.9\+k3s1 runs as server/);
+    });
+
     it("leave nothing of themselves behind", async () => {
       await configure();
       await configure({ LAB_CONFIG: "wrong: true\n" });
