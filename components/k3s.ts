@@ -137,7 +137,7 @@ export class K3s extends pulumi.ComponentResource {
     this.ready = kubeconfig;
     this.kubeconfig = pulumi
       .secret(kubeconfig.stdout)
-      .apply((text) => labKubeconfig(text, first.node.reachedBy, this.context));
+      .apply((text) => labKubeconfig(text, k3s.apiAddress ?? first.node.reachedBy, this.context));
     this.provider = new kubernetes.Provider(
       `${name}-api`,
       {

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { ipv4Address } from "./fields.ts";
 
+const largestPort = 65535;
+
 /** A user or host name: nothing in it means anything to a shell, an XML parser or ssh. */
 const plainName = z
   .string()
@@ -11,7 +13,16 @@ export const sshUser = plainName.max(32);
 /** An address or a host name that can be resolved. */
 export const hostAddress = z.union([ipv4Address, plainName.max(253)], "no IPv4 address and no host name");
 
-const sshPort = z.int().min(1).max(65535).default(22);
+/** The same, and perhaps a port. */
+export const hostAddressAndPort = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?(:[1-9][0-9]{0,4})?$/,
+    "no address or host name, and no port behind it",
+  )
+  .refine((text) => Number(text.split(":")[1] ?? 0) <= largestPort, "no TCP port, which ends at 65535");
+
+const sshPort = z.int().min(1).max(largestPort).default(22);
 
 /** One line of a `.pub` file: type and base64, which is what connections are pinned to. */
 const hostKey = z
