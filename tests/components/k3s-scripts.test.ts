@@ -79,6 +79,7 @@ describe("The scripts that bring K3s to a machine", function () {
       systemctl: '[ "$1" != is-enabled ] && [ "$1" != is-active ]',
       ip: "exit 0",
       tc: "exit 0",
+      ipvsadm: "exit 0",
       "iptables-save": "exit 0",
       "ip6tables-save": "exit 0",
     })) {
@@ -418,6 +419,48 @@ esac`,
       assert.equal((await configure()).status, 0);
       assert.equal(read("etc/rancher/k3s/config.yaml"), 'node-name: "node-1"\n');
       assert.equal(starts(), 3);
+    });
+
+    it("take kube-proxy's rules away while it is stopped where it is not to run, and no others", async () => {
+      const rules = [
+        "*nat",
+        ":PREROUTING ACCEPT [0:0]",
+        ":KUBE-SERVICES - [0:0]",
+        ":KUBE-SVC-A - [0:0]",
+        ":CILIUM_PRE_nat - [0:0]",
+        '-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
+        "-A PREROUTING -j CILIUM_PRE_nat",
+        "-A KUBE-SERVICES -d 10.43.0.1/32 -j KUBE-SVC-A",
+        "COMMIT",
+        "*filter",
+        ":INPUT ACCEPT [0:0]",
+        "-A INPUT -s 192.0.2.99/32 -j DROP",
+        "COMMIT",
+      ];
+      stub("iptables-save", `cat <<'RULES'\n${rules.join("\n")}\nRULES`);
+      stub("iptables-restore", `{ cat '${states()}'; echo "$*"; cat; } >>${root}/restored`);
+      stub("ip", "exit 1");
+      await configure();
+      assert.ok(!existsSync(path.join(root, "restored")), "kube-proxy runs");
+      for (const told of [
+        { LAB_CONFIG: "disable-kube-proxy: true\n" },
+        { LAB_INHERITED: "disable-kube-proxy: true" },
+      ]) {
+        assert.equal((await configure(told)).status, 0);
+        assert.deepEqual(read("restored").trim().split("\n"), [
+          "inactive",
+          "--noflush",
+          "*nat",
+          '-D PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
+          "-F KUBE-SERVICES",
+          "-F KUBE-SVC-A",
+          "-X KUBE-SERVICES",
+          "-X KUBE-SVC-A",
+          "COMMIT",
+        ]);
+        assert.equal(read("state"), "active\n");
+        rmSync(path.join(root, "restored"));
+      }
     });
 
     it("put settings back that it does not start with, and say the end of its journal", async () => {
