@@ -77,19 +77,22 @@ export class Libvirt extends pulumi.ComponentResource {
         delete: asPerson("libvirt/sweep"),
         stdin: poolXml(lab),
         environment: { ...host, LAB_NETWORK: lab.network.name },
+        // All that stood at the old place is swept there, and made anew: none of it bears the mark of the new one.
+        triggers: [lab.place],
         addPreviousOutputInEnv: false,
       },
-      { parent: this },
+      { parent: this, deleteBeforeReplace: true },
     );
     /** Options of whatever goes with the pool, and must be gone before another of its name is made. */
     const inPool = { parent: this, deletedWith: pool, deleteBeforeReplace: true };
 
+    const networkDefinition = networkXml(lab, config, standing.network);
     const network = new command.local.Command(
       "network",
       {
         create: asPerson("libvirt/network-up"),
         delete: asPerson("libvirt/network-down"),
-        stdin: networkXml(lab, config, standing.network),
+        stdin: networkDefinition,
         environment: { ...host, LAB_NETWORK: lab.network.name },
         addPreviousOutputInEnv: false,
       },
@@ -127,7 +130,7 @@ export class Libvirt extends pulumi.ComponentResource {
           LAB_IMAGE: image.stdout,
           LAB_IMAGE_FORMAT: config.image.format,
         },
-        triggers: [baseVolume],
+        triggers: [baseVolume, lab.place],
         addPreviousOutputInEnv: false,
       },
       { ...inPool, dependsOn: pool },
@@ -135,7 +138,7 @@ export class Libvirt extends pulumi.ComponentResource {
 
     const shared = {
       ...{ parent: this, lab, environment: host, inPool, pool, network, base, baseVolume },
-      networkIncarnation: standing.network,
+      networkDefinition,
       accelerator: this.accelerator(lab, config, host, pool),
       login: loginKey(config, this),
     };

@@ -54,7 +54,10 @@ export const libvirtMachines = z.strictObject({
     .string()
     .regex(/^qemu(\+[a-z0-9]+)?:\/\/[^\s"'`$\\;|<>]*$/, "no libvirt URI of the QEMU driver")
     .default("qemu:///system")
-    .meta({ description: "The libvirt to use, as virsh -c takes it: qemu:///system, qemu+ssh://root@host/system." }),
+    .meta({
+      description:
+        "The libvirt to use, as virsh -c takes it: qemu:///system, qemu+ssh://root@host/system. A change replaces the machines.",
+    }),
   jump: jumpHost.optional().meta({
     description: "Host through which the machines are reached: the libvirt host, where it is another machine.",
   }),
@@ -62,7 +65,10 @@ export const libvirtMachines = z.strictObject({
     .string()
     .regex(/^\/[A-Za-z0-9_./+-]+$/, "no absolute path of plain characters")
     .default("/var/lib/libvirt/images")
-    .meta({ description: "Folder on the libvirt host in which the lab makes its own, for disks and serial logs." }),
+    .meta({
+      description:
+        "Folder on the libvirt host in which the lab makes its own, for disks and serial logs. A change replaces the machines.",
+    }),
   network: ipv4Cidr.default("192.168.123.0/24").meta({
     description:
       "The machines' network. Its first address is the libvirt host's, which routes and masquerades; the last one that of the router between pods, where routes need one.",

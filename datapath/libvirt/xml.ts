@@ -22,7 +22,7 @@ function onOff(value: boolean): string {
 
 function metadata(lab: LibvirtLab, attributes: Readonly<Record<string, string>>): Elements {
   const prefixed = Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`@${name}`, value]));
-  return { "lab:lab": { "@xmlns:lab": metadataNamespace, "@id": lab.id, ...prefixed } };
+  return { "lab:lab": { "@xmlns:lab": metadataNamespace, "@id": lab.id, "@place": lab.place, ...prefixed } };
 }
 
 /**
@@ -218,10 +218,10 @@ export function probeName(lab: LibvirtLab): string {
 const marked = z.object({ "lab:lab": z.record(z.string(), z.string()) });
 const described = z.record(z.string(), z.object({ metadata: marked }));
 
-/** What the lab wrote into a domain's or a network's metadata; nothing where it is not the lab's. */
+/** What the lab wrote into a domain's or a network's metadata; nothing where it is not the lab's, or belongs to another place. */
 export function marksOf(xml: string, lab: LibvirtLab): Readonly<Record<string, string>> | undefined {
   const read = described.safeParse(create(xml).end({ format: "object" }));
   const marks = read.success ? Object.values(read.data)[0]?.metadata["lab:lab"] : undefined;
-  if (marks?.["@id"] !== lab.id) return undefined;
+  if (marks?.["@id"] !== lab.id || marks["@place"] !== lab.place) return undefined;
   return Object.fromEntries(Object.entries(marks).map(([name, value]) => [name.replace(/^@/, ""), value]));
 }

@@ -8,6 +8,8 @@ import type { Machine } from "../../components/machines/machine.ts";
 import { existingHosts } from "../../datapath/config/hosts.ts";
 import { labConfig } from "../../datapath/config/index.ts";
 import { libvirtMachines } from "../../datapath/config/libvirt.ts";
+import { libvirtLab } from "../../datapath/libvirt/lab.ts";
+import { networkXml } from "../../datapath/libvirt/xml.ts";
 
 /** What of a resource's inputs is looked at; secrets are wrapped and stay so. */
 interface Seen {
@@ -67,6 +69,16 @@ describe("The machines' components, under mocks", function () {
     seen.clear();
   });
 
+  /** From here on a network stands there. */
+  function standsNetwork(): void {
+    const config = libvirtMachines.parse(base);
+    const lab = libvirtLab(config, "datapath-lab", "dev");
+    const file = path.join(folder, "network.xml");
+    writeFileSync(file, networkXml(lab, config, "net-1"));
+    const answers = `net-list) echo ${lab.network.name} ;; net-dumpxml) cat '${file}' ;; uri | *list) ;; *) exit 1 ;;`;
+    writeFileSync(path.join(folder, "virsh"), `#!/bin/sh\ncase "$4" in ${answers} esac\n`, { mode: 0o755 });
+  }
+
   function keyPair(name: string): string {
     return `-----BEGIN KEY-----\nprivate ${name}\n-----END KEY-----\nssh-ed25519 AAAA ${name}\n`;
   }
@@ -119,6 +131,31 @@ describe("The machines' components, under mocks", function () {
       const open = Object.entries(inputs).filter(([, value]) => !pulumi.runtime.isRpcSecret(value));
       assert.doesNotMatch(JSON.stringify(open), /BEGIN KEY/, name);
     }
+  });
+
+  it("start anew on a network that is another, and are all made anew at another place", async () => {
+    const { Libvirt } = await import("../../components/machines/libvirt.ts");
+    const made = async (more: object): Promise<ReadonlyMap<string, Seen>> => {
+      seen.clear();
+      const { machines } = new Libvirt("machines", {
+        machines: libvirtMachines.parse({ ...base, ...more }),
+        datapath,
+        strict,
+      });
+      await connectionOf(machines[2]);
+      return new Map(seen);
+    };
+    const network = (of: ReadonlyMap<string, Seen>): unknown =>
+      z.object({ LAB_NETWORK_INCARNATION: z.string() }).parse(of.get("node-1")?.inputs["environment"])
+        .LAB_NETWORK_INCARNATION;
+    const triggers = (of: ReadonlyMap<string, Seen>): unknown[] =>
+      ["pool", "base-image"].map((name) => z.array(z.string()).parse(of.get(name)?.inputs["triggers"]).at(-1));
+    standsNetwork();
+    const first = await made({});
+    assert.equal(network(await made({})), network(first));
+    assert.notEqual(network(await made({ bridge: "br-lab" })), network(first));
+    assert.deepEqual(triggers(await made({ bridge: "br-lab" })), triggers(first));
+    for (const trigger of triggers(await made({ folder: "/elsewhere" }))) assert.ok(!triggers(first).includes(trigger));
   });
 
   it("reach libvirt machines through the jump host, with the person's own key", async () => {

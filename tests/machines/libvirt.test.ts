@@ -176,6 +176,9 @@ describe("A machine's domain", () => {
       { incarnation: "one", start: "two" },
     );
     assert.equal(marksOf(xml, labOf({}, "dev-2").lab), undefined);
+    for (const place of [{ folder: "/elsewhere" }, { uri: "qemu+ssh://root@other/system" }]) {
+      assert.equal(marksOf(xml, labOf(place).lab), undefined, "what stands elsewhere is made anew");
+    }
     assert.equal(marksOf("<domain><name>other</name></domain>", lab), undefined);
   });
 
