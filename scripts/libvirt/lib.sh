@@ -53,6 +53,10 @@ refresh() {
 # open_pool POOL: starts it where it was stopped, and lets it see its files
 open_pool() { virsh pool-start "$1" >/dev/null 2>&1 || refresh "$1"; }
 
+# other_owner POOL ID: the volume that marks a pool, which is open, as that of a lab with another state; nothing where none does
+owner_volume=owner-
+other_owner() { virsh vol-list "$1" 2>/dev/null | awk -v own="$owner_volume$2" -v prefix="$owner_volume" 'index($1, prefix) == 1 && $1 != own {print $1; exit}'; }
+
 # remove_domain NAME: ends it at once and takes its definition away
 remove_domain() {
   if have dominfo "$1"; then

@@ -45,13 +45,18 @@ describe("The machines' components, under mocks", function () {
       {
         newResource: ({ name, type, inputs }: { name: string; type: string; inputs: Record<string, unknown> }) => {
           assert.ok(
-            ["command:local:Command", "command:remote:Command"].includes(type) || type.startsWith("datapath-lab:"),
+            ["command:local:Command", "command:remote:Command", "random:index/randomId:RandomId"].includes(type) ||
+              type.startsWith("datapath-lab:"),
             `unknown resource type ${type}`,
           );
           seen.set(name, { type, inputs });
           return {
             id: name,
-            state: { ...inputs, stdout: /key$/.test(name) ? keyPair(name) : name === "accelerator" ? "kvm" : "[]" },
+            state: {
+              ...inputs,
+              hex: "0123",
+              stdout: /key$/.test(name) ? keyPair(name) : name === "accelerator" ? "kvm" : "[]",
+            },
           };
         },
         call: () => ({}),
@@ -100,6 +105,7 @@ describe("The machines' components, under mocks", function () {
       [
         ...[
           "machines",
+          "owner",
           "pool",
           "network",
           "image",
@@ -126,7 +132,7 @@ describe("The machines' components, under mocks", function () {
     const { Libvirt } = await import("../../components/machines/libvirt.ts");
     const made = new Libvirt("machines", { machines: libvirtMachines.parse(base), datapath, strict });
     await connectionOf(made.machines[2]);
-    assert.equal(seen.size, 27);
+    assert.equal(seen.size, 28);
     for (const [name, { inputs }] of seen) {
       const open = Object.entries(inputs).filter(([, value]) => !pulumi.runtime.isRpcSecret(value));
       assert.doesNotMatch(JSON.stringify(open), /BEGIN KEY/, name);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
@@ -35,6 +35,7 @@ esac`;
         LAB_ID: "datapath-lab/dev",
         LAB_POOL: "datapath-lab-dev",
         LAB_NETWORK: "datapath-lab-dev",
+        LAB_OWNER: "0123",
         LAB_VOLUME: "node-1.qcow2",
         LAB_DOMAIN: "datapath-lab-dev-node-1",
         LAB_SERIAL_LOG: "/images/node-1.serial.log",
@@ -69,6 +70,49 @@ esac`;
       assert.deepEqual(await run(script), { status: 0, printed: "", said: "" });
     });
   }
+
+  describe("for the lab's pool", () => {
+    /** One that stands, with these volumes in it. */
+    const stands = (...volumes: readonly string[]): void =>
+      virsh(`version | pool-info*) ;;
+"pool-list "*) echo 'datapath-lab-dev ' ;;
+pool-build*) exit 1 ;;
+"vol-list "*) printf '%s\\n' ${volumes.map((name) => `' ${name}   /images/${name}'`).join(" ")} ;;
+vol-info*) exit 1 ;;
+list*) echo datapath-lab-dev-node-1 ;;
+metadata*) echo '<lab id="datapath-lab/dev" place="x"/>' ;;
+vol-create-as* | vol-delete* | destroy* | undefine* | pool-undefine*) echo "$*" >>'${folder}/done' ;;`);
+    const done = (): string =>
+      existsSync(path.join(folder, "done")) ? readFileSync(path.join(folder, "done"), "utf8") : "";
+
+    it("mark it as their own, also one that an update made before it was killed", async () => {
+      stands("node-1.qcow2");
+      assert.equal((await run("pool-up")).status, 0);
+      assert.equal(done(), "vol-create-as datapath-lab-dev owner-0123 0 --format raw\n");
+      stands("owner-0123");
+      assert.equal((await run("pool-up")).status, 0);
+    });
+
+    it("leave that of another lab of the same project and stack alone", async () => {
+      stands("node-1.qcow2", "owner-4567");
+      const { status, said } = await run("pool-up");
+      assert.equal(status, 1);
+      assert.match(
+        said,
+        /^The pool datapath-lab-dev at qemu:\/\/\/system is that of another datapath-lab\/dev, whose state/,
+      );
+      assert.match(said, /virsh --connect 'qemu:\/\/\/system' vol-delete --pool datapath-lab-dev owner-4567\n$/);
+      const swept = await run("sweep");
+      assert.deepEqual([swept.status, done()], [0, ""]);
+      assert.match(swept.said, /another lab's by now: it stays/);
+    });
+
+    it("sweep their own", async () => {
+      stands("owner-0123");
+      assert.equal((await run("sweep")).status, 0);
+      assert.match(done(), /undefine datapath-lab-dev-node-1[^]*pool-undefine datapath-lab-dev/);
+    });
+  });
 
   describe("for what guests run on", () => {
     const probe = (create: string): ReturnType<typeof run> => {
