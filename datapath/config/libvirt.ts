@@ -5,12 +5,15 @@ import { jumpHost, sshUser } from "./ssh.ts";
 
 /**
  * Ubuntu 23.04 server, the last image whose checksum is on record in public (Lima's template of the release). The release is past
- * its end of life; dated folders of such releases stay where they are.
+ * its end of life, and dated folders leave cloud-images.ubuntu.com some time after that: the last URL is where folders of older
+ * releases are known to have gone (17.04's, in public Terraform modules). Whether this one is there could not be tried. It is plain
+ * HTTP; what it gives is held to the checksum.
  */
 const ubuntu = {
   urls: [
     "https://cloud-images.ubuntu.com/releases/23.04/release-20230810/ubuntu-23.04-server-cloudimg-amd64.img",
     "https://cloud-images.ubuntu.com/releases/lunar/release-20230810/ubuntu-23.04-server-cloudimg-amd64.img",
+    "http://cloud-images-archive.ubuntu.com/releases/lunar/release-20230810/ubuntu-23.04-server-cloudimg-amd64.img",
   ],
   sha256: "5ad255d32a30a2cda9f0df19f0a6ce8d6f3c81b63845086a4cb5c43cf97fcb92",
 };

@@ -304,6 +304,8 @@ describe("The config of libvirt machines", () => {
   it("is Ubuntu 23.04 with its checksum where no image is named", () => {
     assert.match(defaults.image.urls?.[0] ?? "", /ubuntu-23\.04-server-cloudimg-amd64\.img$/);
     assert.match(defaults.image.sha256 ?? "", /^[0-9a-f]{64}$/);
+    const hosts = defaults.image.urls?.map((url) => new URL(url).host);
+    assert.equal(hosts?.at(-1), "cloud-images-archive.ubuntu.com", "the last resort");
     const own = libvirtMachines.parse({ kind: "libvirt", image: { path: "/images/mine.img" } });
     assert.deepEqual([own.image.urls, own.image.sha256], [undefined, undefined]);
   });
