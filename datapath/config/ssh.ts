@@ -30,7 +30,17 @@ const hostKey = z
   .regex(
     /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+=*( .*)?$/,
     'no SSH host key: the line in /etc/ssh/ssh_host_ed25519_key.pub, as "ssh-ed25519 AAAA…"',
-  );
+  )
+  .check((context) => {
+    // Of a pinned RSA key pulumi-command asks for the algorithm ssh-rsa alone (1.2.1 provider/pkg/provider/remote/connection.go).
+    if (!context.value.startsWith("ssh-rsa ")) return;
+    context.issues.push({
+      code: "custom",
+      input: context.value,
+      message: "An RSA host key can't be pinned: it would be asked for with SHA-1, which OpenSSH refuses since 8.8.",
+      params: { wayOut: "Write the host's ed25519 or ecdsa key: the line in /etc/ssh/ssh_host_ed25519_key.pub there." },
+    });
+  });
 
 /** What is known of any host that is reached by SSH. */
 export const sshHost = {
