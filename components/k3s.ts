@@ -137,7 +137,7 @@ export class K3s extends pulumi.ComponentResource {
     this.ready = kubeconfig;
     this.kubeconfig = pulumi
       .secret(kubeconfig.stdout)
-      .apply((text) => labKubeconfig(text, first.node.reachedBy, this.context));
+      .apply((text) => labKubeconfig(text, k3s.apiAddress ?? first.node.reachedBy, this.context));
     this.provider = new kubernetes.Provider(
       `${name}-api`,
       {
@@ -179,7 +179,10 @@ export class K3s extends pulumi.ComponentResource {
         variables: {
           LAB_ID: `${pulumi.getProject()}/${pulumi.getStack()}`,
           LAB_CLEAN: `${k3s.clean}`,
-          LAB_POD_CIDR: datapath.ipam.clusterPoolIPv4PodCIDR,
+          LAB_POD_CIDRS: [
+            datapath.ipam.clusterPoolIPv4PodCIDR,
+            ...(datapath.ipv6.enabled ? [datapath.ipam.clusterPoolIPv6PodCIDR] : []),
+          ].join(" "),
           LAB_VERSION: version,
           LAB_SHA256: source.sha256 ?? files.find(({ kind }) => kind === "binary")?.sha256 ?? "",
           LAB_URLS: source.kind === "releases" ? source.urls.join("\n") : "",

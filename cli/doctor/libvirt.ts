@@ -41,10 +41,14 @@ export async function libvirtChecks(machines: LibvirtMachines, datapath: Datapat
   ];
 }
 
+/** Any of them makes seeds (scripts/libvirt/seed-up). */
+const isoMakers = ["genisoimage", "mkisofs", "xorrisofs"];
+
 function toolsCheck(): NeedCheck {
+  const maker = isoMakers.find((tool) => missingTools([{ tool, package: tool }]).tools.length === 0);
   const wanted = [
     { tool: "ssh-keygen", package: "openssh-client" },
-    { tool: "genisoimage", package: "genisoimage" },
+    { tool: maker ?? "genisoimage", package: "genisoimage" },
     { tool: "curl", package: "curl" },
   ];
   const { tools, command } = missingTools(wanted);
@@ -62,7 +66,11 @@ async function acceleratorCheck(machines: LibvirtMachines, depth: Depth): Promis
   return depth === "errors" && machines.accelerator !== "kvm" ? [] : [await tryKvm(machines)];
 }
 
-async function tryKvm({ accelerator, cpuMode }: LibvirtMachines): Promise<NeedCheck> {
+/** @param device what stands for KVM, for tests */
+export async function tryKvm(
+  { accelerator, cpuMode }: Pick<LibvirtMachines, "accelerator" | "cpuMode">,
+  device = "/dev/kvm",
+): Promise<NeedCheck> {
   const name = "KVM";
   const slowly =
     "VMs run by software emulation, ten times slower. Take a host with virtualization turned on, or be patient.";
@@ -71,7 +79,7 @@ async function tryKvm({ accelerator, cpuMode }: LibvirtMachines): Promise<NeedCh
       ? missing(name, found, "Write accelerator: auto, or take a host with virtualization turned on.")
       : warning(name, found, slowly);
   if (accelerator === "qemu") return warning(name, "not asked for (machines.accelerator: qemu)", slowly);
-  if (!existsSync("/dev/kvm")) return refuse("there is no /dev/kvm");
+  if (!existsSync(device)) return refuse(`there is no ${device}`);
   const folder = await mkdtemp(path.join(tmpdir(), "datapath-lab-kvm-"));
   try {
     const disk = path.join(folder, "boot.img");
@@ -82,28 +90,43 @@ async function tryKvm({ accelerator, cpuMode }: LibvirtMachines): Promise<NeedCh
     // The CPU that machines would have: a host may take a plain one and refuse its own.
     const cpu = cpuMode === "maximum" ? "max" : "host";
     const guest = ["-accel", "kvm", "-machine", "pc", "-cpu", cpu, "-m", "16", "-display", "none", "-no-reboot"];
-    const found = await runTrial("qemu-system-x86_64", [...guest, "-drive", `file=${disk},format=raw`]);
-    return found === undefined ? ok(name, "a trial guest ran") : refuse(found);
+    const { outcome, found } = await runTrial("qemu-system-x86_64", [...guest, "-drive", `file=${disk},format=raw`]);
+    switch (outcome) {
+      case "ran":
+        return ok(name, found);
+      case "failed":
+        return refuse(found);
+      case "not tried":
+        return warning(name, found, "up tries it by libvirt, whose QEMU may have what this user has not.");
+    }
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** Why a program did not end well in time; nothing where it did. One that hangs on KVM may take minutes to die: nobody waits. */
-function runTrial(program: string, words: readonly string[]): Promise<string | undefined> {
+interface Trial {
+  readonly outcome: "ran" | "failed" | "not tried";
+  readonly found: string;
+}
+
+/** Whether a guest ends well in time. One that hangs on KVM may take minutes to die: nobody waits. */
+function runTrial(program: string, words: readonly string[]): Promise<Trial> {
   return new Promise((resolve) => {
     const child = execFile(program, words, (error, _, stderr) => {
       clearTimeout(timer);
-      if (error === null) resolve(undefined);
-      else if (error.code === "ENOENT") resolve(`there is no ${program} here to try a guest with`);
-      else resolve(stderr.trim().split("\n").at(-1) ?? error.message);
+      if (error === null) resolve({ outcome: "ran", found: "a trial guest ran" });
+      else if (error.code === "ENOENT")
+        resolve({ outcome: "not tried", found: `can't tell: there is no ${program} here to try a guest with` });
+      else if (/KVM.*Permission denied/.test(stderr))
+        resolve({ outcome: "not tried", found: "can't tell: this user may not open /dev/kvm" });
+      else resolve({ outcome: "failed", found: stderr.trim().split("\n").at(-1) || error.message });
     });
     const timer = setTimeout(() => {
       child.kill("SIGKILL");
       child.unref();
       child.stdout?.destroy();
       child.stderr?.destroy();
-      resolve("it is there, but a trial guest did nothing in 5 s");
+      resolve({ outcome: "failed", found: "it is there, but a trial guest did nothing in 5 s" });
     }, trialLimitMilliseconds);
   });
 }
@@ -136,13 +159,13 @@ function diskCheck({ folder, count, diskGibibytes }: LibvirtMachines, router: Li
 }
 
 /** Another link with an address in the lab's network would take its packets. The lab's own bridge has the first one. */
-function addressCheck({ network }: LibvirtMachines): NeedCheck {
+function addressCheck({ network, bridge }: LibvirtMachines): NeedCheck {
   const taken = Object.entries(networkInterfaces()).flatMap(([link, addresses]) =>
     (addresses ?? [])
       .filter(({ family, address }) => family === "IPv4" && containsAddress(network, address))
       .map(({ address }) => ({ link, address })),
   );
-  const foreign = taken.filter(({ link }) => !link.startsWith("lab-"));
+  const foreign = taken.filter(({ link }) => (bridge === undefined ? !link.startsWith("lab-") : link !== bridge));
   return foreign.length === 0
     ? ok("addresses", `${network} is free`)
     : missing(

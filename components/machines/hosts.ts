@@ -45,7 +45,7 @@ export class Hosts extends pulumi.ComponentResource {
           name: host.name,
           address: host.nodeAddress ?? host.address,
           connection,
-          incarnation: host.address,
+          incarnation: host.name,
         })),
         datapath: args.datapath,
         strict: args.strict,
@@ -65,7 +65,8 @@ export class Hosts extends pulumi.ComponentResource {
       reachedBy: host.address,
       connection,
       ready: preflight.check,
-      incarnation: host.address,
+      // By whatever address it is reached, it is the same machine, with the same cluster on it.
+      incarnation: host.name,
     }));
     this.registerOutputs({ facts: this.facts });
   }

@@ -20,8 +20,8 @@ export interface SharedByMachines {
   readonly inPool: pulumi.CustomResourceOptions;
   readonly pool: pulumi.Resource;
   readonly network: pulumi.Resource;
-  /** Which making of the network it is. */
-  readonly networkIncarnation: string;
+  /** Its XML, which tells one making of it from the next: with another one it is made anew, and no machine is on it. */
+  readonly networkDefinition: string;
   readonly base: pulumi.Resource;
   readonly baseVolume: string;
   readonly accelerator: pulumi.Output<Accelerator>;
@@ -105,6 +105,7 @@ export function makeMachine(shared: SharedByMachines, args: MachineArgs): MadeMa
     },
     { ...inPool, dependsOn: shared.pool },
   );
+  const networkIncarnation = digest(shared.networkDefinition);
   const definition = shared.accelerator.apply((kind) => domainXml(lab, config, machine, kind, marks));
   const domain = new command.local.Command(
     machine.name,
@@ -113,14 +114,14 @@ export function makeMachine(shared: SharedByMachines, args: MachineArgs): MadeMa
       delete: asPerson("libvirt/domain-down"),
       stdin: definition,
       // A network made anew has no machine on it: they are started again.
-      environment: { ...about, LAB_NETWORK_INCARNATION: shared.networkIncarnation },
+      environment: { ...about, LAB_NETWORK_INCARNATION: networkIncarnation },
       triggers,
       addPreviousOutputInEnv: false,
     },
     { ...inPool, dependsOn: [disk, seed, shared.network] },
   );
   // What was seen of a machine holds for this start of this definition.
-  const boot = definition.apply((xml) => digest(`${xml}${shared.networkIncarnation}${triggers.join(" ")}`));
+  const boot = definition.apply((xml) => digest(`${xml}${networkIncarnation}${triggers.join(" ")}`));
   const answers = new command.local.Command(
     `${machine.name}-boot`,
     {

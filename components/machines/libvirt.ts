@@ -2,6 +2,7 @@ import { homedir } from "node:os";
 import path from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { RandomId } from "@pulumi/random";
 import type { LabConfig } from "../../datapath/config/index.ts";
 import type { LibvirtMachines } from "../../datapath/config/libvirt.ts";
 import { allMachines, libvirtLab, type LibvirtLab, type LibvirtMachine } from "../../datapath/libvirt/lab.ts";
@@ -25,6 +26,7 @@ export interface LibvirtArgs {
 }
 
 const bytesPerGibibyte = 1024 ** 3;
+const ownerBytes = 8;
 
 /**
  * Virtual machines on one libvirt host, on one L2 network with static addresses. The first resource is the lab's folder; its
@@ -70,26 +72,31 @@ export class Libvirt extends pulumi.ComponentResource {
     const sha256 = imageChecksum(config);
     const baseVolume = `${lab.basePrefix}${sha256.slice(0, 12)}-${standing.base}`;
 
+    // Kept in the state: another lab of the same project and stack, with a state of its own, has another one.
+    const owner = new RandomId("owner", { byteLength: ownerBytes }, { parent: this });
     const pool = new command.local.Command(
       "pool",
       {
         create: asPerson("libvirt/pool-up"),
         delete: asPerson("libvirt/sweep"),
         stdin: poolXml(lab),
-        environment: { ...host, LAB_NETWORK: lab.network.name },
+        environment: { ...host, LAB_NETWORK: lab.network.name, LAB_OWNER: owner.hex },
+        // All that stood at the old place is swept there, and made anew: none of it bears the mark of the new one.
+        triggers: [lab.place],
         addPreviousOutputInEnv: false,
       },
-      { parent: this },
+      { parent: this, deleteBeforeReplace: true },
     );
     /** Options of whatever goes with the pool, and must be gone before another of its name is made. */
     const inPool = { parent: this, deletedWith: pool, deleteBeforeReplace: true };
 
+    const networkDefinition = networkXml(lab, config, standing.network);
     const network = new command.local.Command(
       "network",
       {
         create: asPerson("libvirt/network-up"),
         delete: asPerson("libvirt/network-down"),
-        stdin: networkXml(lab, config, standing.network),
+        stdin: networkDefinition,
         environment: { ...host, LAB_NETWORK: lab.network.name },
         addPreviousOutputInEnv: false,
       },
@@ -127,7 +134,7 @@ export class Libvirt extends pulumi.ComponentResource {
           LAB_IMAGE: image.stdout,
           LAB_IMAGE_FORMAT: config.image.format,
         },
-        triggers: [baseVolume],
+        triggers: [baseVolume, lab.place],
         addPreviousOutputInEnv: false,
       },
       { ...inPool, dependsOn: pool },
@@ -135,7 +142,7 @@ export class Libvirt extends pulumi.ComponentResource {
 
     const shared = {
       ...{ parent: this, lab, environment: host, inPool, pool, network, base, baseVolume },
-      networkIncarnation: standing.network,
+      networkDefinition,
       accelerator: this.accelerator(lab, config, host, pool),
       login: loginKey(config, this),
     };

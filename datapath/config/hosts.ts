@@ -7,7 +7,10 @@ const host = z.strictObject({
     .string()
     .max(63)
     .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, "lower-case letters, digits and hyphens")
-    .meta({ description: "The node's name in the cluster." }),
+    .meta({
+      description:
+        "The node's name in the cluster. It stands for one machine, however that is reached: give another machine another name.",
+    }),
   ...sshHost,
   nodeAddress: ipv4Address.optional().meta({
     description: "The address by which nodes reach each other; address where it is not given.",

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { hostAddress } from "./ssh.ts";
+import { hostAddress, hostAddressAndPort } from "./ssh.ts";
 
 /** Where K3s's project puts its releases; VERSION/FILE follows. */
 const releases = "https://github.com/k3s-io/k3s/releases/download";
@@ -68,6 +68,10 @@ export const k3s = z.strictObject({
     .array(hostAddress)
     .default([])
     .meta({ description: "Further names and addresses by which the API is reached, for its certificate." }),
+  apiAddress: hostAddressAndPort.optional().meta({
+    description:
+      "Under which this machine reaches the API, as HOST or HOST:PORT: the first server's address and 6443 where it is not given. An SSH tunnel's end, where the machines stand behind a jump host.",
+  }),
   settings: z
     .strictObject({
       server: settings.default({}).meta({ description: "For servers." }),

@@ -5,12 +5,15 @@ import { jumpHost, sshUser } from "./ssh.ts";
 
 /**
  * Ubuntu 23.04 server, the last image whose checksum is on record in public (Lima's template of the release). The release is past
- * its end of life; dated folders of such releases stay where they are.
+ * its end of life, and dated folders leave cloud-images.ubuntu.com some time after that: the last URL is where folders of older
+ * releases are known to have gone (17.04's, in public Terraform modules). Whether this one is there could not be tried. It is plain
+ * HTTP; what it gives is held to the checksum.
  */
 const ubuntu = {
   urls: [
     "https://cloud-images.ubuntu.com/releases/23.04/release-20230810/ubuntu-23.04-server-cloudimg-amd64.img",
     "https://cloud-images.ubuntu.com/releases/lunar/release-20230810/ubuntu-23.04-server-cloudimg-amd64.img",
+    "http://cloud-images-archive.ubuntu.com/releases/lunar/release-20230810/ubuntu-23.04-server-cloudimg-amd64.img",
   ],
   sha256: "5ad255d32a30a2cda9f0df19f0a6ce8d6f3c81b63845086a4cb5c43cf97fcb92",
 };
@@ -54,7 +57,10 @@ export const libvirtMachines = z.strictObject({
     .string()
     .regex(/^qemu(\+[a-z0-9]+)?:\/\/[^\s"'`$\\;|<>]*$/, "no libvirt URI of the QEMU driver")
     .default("qemu:///system")
-    .meta({ description: "The libvirt to use, as virsh -c takes it: qemu:///system, qemu+ssh://root@host/system." }),
+    .meta({
+      description:
+        "The libvirt to use, as virsh -c takes it: qemu:///system, qemu+ssh://root@host/system. A change replaces the machines.",
+    }),
   jump: jumpHost.optional().meta({
     description: "Host through which the machines are reached: the libvirt host, where it is another machine.",
   }),
@@ -62,7 +68,10 @@ export const libvirtMachines = z.strictObject({
     .string()
     .regex(/^\/[A-Za-z0-9_./+-]+$/, "no absolute path of plain characters")
     .default("/var/lib/libvirt/images")
-    .meta({ description: "Folder on the libvirt host in which the lab makes its own, for disks and serial logs." }),
+    .meta({
+      description:
+        "Folder on the libvirt host in which the lab makes its own, for disks and serial logs. A change replaces the machines.",
+    }),
   network: ipv4Cidr.default("192.168.123.0/24").meta({
     description:
       "The machines' network. Its first address is the libvirt host's, which routes and masquerades; the last one that of the router between pods, where routes need one.",

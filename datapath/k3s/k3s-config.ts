@@ -17,7 +17,7 @@ export interface K3sNode {
 }
 
 /** Config of K3s, as far as its file follows from it. */
-export type K3sFileConfig = Pick<K3sConfig, "servers" | "disable" | "tlsSans" | "settings">;
+export type K3sFileConfig = Pick<K3sConfig, "servers" | "disable" | "tlsSans" | "apiAddress" | "settings">;
 
 /** Everything that a node's config file follows from. */
 export interface K3sConfigInput {
@@ -45,6 +45,12 @@ export type SettingOwner = "machines" | "cluster" | "datapath" | "k3s" | "k3s.se
 
 export type K3sSettings = Readonly<Record<string, K3sSetting>>;
 
+/** Names and addresses under which a server's API is reached. */
+function apiNames(node: K3sNode, { tlsSans, apiAddress }: K3sFileConfig): string[] {
+  const asked = apiAddress === undefined ? [] : [apiAddress.replace(/:.*/, "")];
+  return [...new Set([node.address, node.reachedBy, node.name, ...tlsSans, ...asked])];
+}
+
 /** What each part of the config says of a node's file. */
 export function k3sSettingsByOwner(node: K3sNode, input: K3sConfigInput): Readonly<Record<SettingOwner, K3sSettings>> {
   const { datapath, cluster, k3s, firstServerAddress } = input;
@@ -55,7 +61,7 @@ export function k3sSettingsByOwner(node: K3sNode, input: K3sConfigInput): Readon
       "node-name": node.name,
       "node-ip": node.address,
       ...(node.role === "first-server" ? {} : { server: `https://${firstServerAddress}:${k3sApiPort}` }),
-      ...(isServer ? { "tls-san": [...new Set([node.address, node.reachedBy, node.name, ...k3s.tlsSans])] } : {}),
+      ...(isServer ? { "tls-san": apiNames(node, k3s) } : {}),
     },
     cluster: isServer
       ? {

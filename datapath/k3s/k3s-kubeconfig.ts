@@ -15,7 +15,7 @@ const written = z.looseObject({
  * K3s's own kubeconfig as it is of use elsewhere: its server by an address that leads there, and names that no other cluster of
  * the same person has.
  * @param text /etc/rancher/k3s/k3s.yaml, whose server is 127.0.0.1
- * @param address by which the first server is reached
+ * @param address under which the API is reached: a host, and perhaps a port
  * @param name of cluster, user and context
  * @throws an error where the text is no kubeconfig of K3s; it does not repeat the text, which holds a key
  */
@@ -27,6 +27,7 @@ export function labKubeconfig(text: string, address: string, name: string): stri
       `What K3s has in /etc/rancher/k3s/k3s.yaml is no kubeconfig: ${where} is missing or of another kind.`,
     );
   }
+  const server = `https://${address.includes(":") ? address : `${address}:${k3sApiPort}`}`;
   const {
     clusters: [cluster],
     users: [user],
@@ -36,7 +37,7 @@ export function labKubeconfig(text: string, address: string, name: string): stri
   return stringify(
     {
       ...rest,
-      clusters: [{ ...cluster, name, cluster: { ...cluster.cluster, server: `https://${address}:${k3sApiPort}` } }],
+      clusters: [{ ...cluster, name, cluster: { ...cluster.cluster, server } }],
       users: [{ ...user, name }],
       contexts: [{ ...context, name, context: { ...context.context, cluster: name, user: name } }],
       "current-context": name,

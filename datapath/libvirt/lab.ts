@@ -23,6 +23,8 @@ export interface LibvirtMachine {
 export interface LibvirtLab {
   /** Stands in the metadata of whatever libvirt lets us mark: only what bears it is ever removed. */
   readonly id: string;
+  /** Changes with the libvirt and the folder that the lab is in: what stands elsewhere is not this lab's. */
+  readonly place: string;
   readonly pool: { readonly name: string; readonly folder: string };
   readonly network: {
     readonly name: string;
@@ -66,6 +68,7 @@ export function libvirtLab(machines: LibvirtMachines, project: string, stack: st
   });
   return {
     id,
+    place: digest(`${machines.uri} ${folder}`),
     pool: { name, folder },
     network: {
       name,

@@ -22,7 +22,19 @@ function onOff(value: boolean): string {
 
 function metadata(lab: LibvirtLab, attributes: Readonly<Record<string, string>>): Elements {
   const prefixed = Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`@${name}`, value]));
-  return { "lab:lab": { "@xmlns:lab": metadataNamespace, "@id": lab.id, ...prefixed } };
+  return { "lab:lab": { "@xmlns:lab": metadataNamespace, "@id": lab.id, "@place": lab.place, ...prefixed } };
+}
+
+/**
+ * A volume of the lab's pool as a domain's disk. It is named by its file: virt-aa-helper, which tells AppArmor what a guest may open,
+ * leaves out disks that are named by pool and volume (seen with libvirt 9.0; Launchpad 1677398).
+ */
+function diskSource(lab: LibvirtLab, volume: string): Elements {
+  return { "@file": volumePath(lab, volume) };
+}
+
+function volumePath(lab: LibvirtLab, volume: string): string {
+  return `${lab.pool.folder}/${volume}`;
 }
 
 /** The pool of volumes that is the lab's folder on the libvirt host. */
@@ -65,7 +77,7 @@ export function diskVolumeXml(
       name: machine.disk,
       capacity: { "@unit": "GiB", "#": diskGibibytes },
       target: { format: { "@type": "qcow2" } },
-      backingStore: { path: `${lab.pool.folder}/${base.volume}`, format: { "@type": base.format } },
+      backingStore: { path: volumePath(lab, base.volume), format: { "@type": base.format } },
     },
   });
 }
@@ -119,7 +131,6 @@ export function domainXml(
   accelerator: Accelerator,
   marks: DomainMarks,
 ): string {
-  const pool = lab.pool.name;
   return document({
     domain: {
       "@type": accelerator,
@@ -138,17 +149,17 @@ export function domainXml(
       devices: {
         disk: [
           {
-            "@type": "volume",
+            "@type": "file",
             "@device": "disk",
             driver: { "@name": "qemu", "@type": "qcow2", "@discard": "unmap" },
-            source: { "@pool": pool, "@volume": machine.disk },
+            source: diskSource(lab, machine.disk),
             target: { "@dev": "vda", "@bus": "virtio" },
           },
           {
-            "@type": "volume",
+            "@type": "file",
             "@device": "disk",
             driver: { "@name": "qemu", "@type": "raw" },
-            source: { "@pool": pool, "@volume": machine.seed },
+            source: diskSource(lab, machine.seed),
             target: { "@dev": "vdb", "@bus": "virtio" },
             readonly: {},
           },
@@ -188,10 +199,10 @@ export function probeDomainXml(lab: LibvirtLab, machines: LibvirtMachines): stri
       on_crash: "destroy",
       devices: {
         disk: {
-          "@type": "volume",
+          "@type": "file",
           "@device": "disk",
           driver: { "@name": "qemu", "@type": "raw" },
-          source: { "@pool": lab.pool.name, "@volume": `${name}.img` },
+          source: diskSource(lab, `${name}.img`),
           target: { "@dev": "hda", "@bus": "ide" },
         },
         memballoon: { "@model": "none" },
@@ -207,10 +218,10 @@ export function probeName(lab: LibvirtLab): string {
 const marked = z.object({ "lab:lab": z.record(z.string(), z.string()) });
 const described = z.record(z.string(), z.object({ metadata: marked }));
 
-/** What the lab wrote into a domain's or a network's metadata; nothing where it is not the lab's. */
+/** What the lab wrote into a domain's or a network's metadata; nothing where it is not the lab's, or belongs to another place. */
 export function marksOf(xml: string, lab: LibvirtLab): Readonly<Record<string, string>> | undefined {
   const read = described.safeParse(create(xml).end({ format: "object" }));
   const marks = read.success ? Object.values(read.data)[0]?.metadata["lab:lab"] : undefined;
-  if (marks?.["@id"] !== lab.id) return undefined;
+  if (marks?.["@id"] !== lab.id || marks["@place"] !== lab.place) return undefined;
   return Object.fromEntries(Object.entries(marks).map(([name, value]) => [name.replace(/^@/, ""), value]));
 }

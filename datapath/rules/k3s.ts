@@ -1,7 +1,9 @@
-import { isCidr } from "../cidr.ts";
+import { addressAt, isCidr } from "../cidr.ts";
 import { k3s as k3sSchema } from "../config/k3s.ts";
 import type { LabConfig } from "../config/lab.ts";
-import { agentSettings, settingOwners } from "../k3s/k3s-config.ts";
+import type { Machines } from "../config/machines.ts";
+import type { JumpHost } from "../config/ssh.ts";
+import { agentSettings, k3sApiPort, settingOwners } from "../k3s/k3s-config.ts";
 import { rule, type Rule } from "./rule.ts";
 
 /** Number of machines that K3s is brought to; nothing where a lab has none of its own. */
@@ -11,6 +13,21 @@ function machineCount({ machines }: LabConfig): number | undefined {
       return machines.count;
     case "hosts":
       return machines.hosts.length;
+    case "namespaces":
+    case "none":
+      return undefined;
+  }
+}
+
+/** Where the API is, as SSH reaches it, and the host on the way. */
+function firstServer(
+  machines: Machines,
+): { readonly address: string; readonly jump?: JumpHost | undefined } | undefined {
+  switch (machines.kind) {
+    case "libvirt":
+      return { address: addressAt(machines.network, machines.firstHost), jump: machines.jump };
+    case "hosts":
+      return machines.hosts[0];
     case "namespaces":
     case "none":
       return undefined;
@@ -112,6 +129,26 @@ export const k3sRules: readonly Rule[] = [
                   },
                 ],
           ),
+  },
+  {
+    id: "k3s-api-behind-a-jump-host",
+    severity: "warning",
+    key: "k3s.apiAddress",
+    when: "the first machine is reached through a jump host, and k3s.apiAddress is not set",
+    message: "SSH goes through the jump host; the Kubernetes API is asked directly.",
+    wayOut: "Give this machine a route there, or open an SSH tunnel and set k3s.apiAddress to its end.",
+    source: "components/k3s.ts: Helm, the roll-out and the verification use the kubeconfig",
+    violations: ({ machines, k3s: { apiAddress } }) => {
+      const first = apiAddress === undefined ? firstServer(machines) : undefined;
+      if (first?.jump === undefined) return [];
+      const { user, address: jump } = first.jump;
+      return [
+        {
+          message: `SSH goes through the jump host ${jump}; the Kubernetes API at https://${first.address}:${k3sApiPort} is asked directly, and never answers where no route leads there.`,
+          wayOut: `Give this machine a route, or run ssh -N -L ${k3sApiPort}:${first.address}:${k3sApiPort} ${user}@${jump} beside the lab and set k3s.apiAddress to 127.0.0.1.`,
+        },
+      ];
+    },
   },
   rule({
     id: "k3s-without-machines-of-its-own",

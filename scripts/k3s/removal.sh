@@ -1,52 +1,38 @@
-# What K3s and CNIs leave on a machine, found and removed; shared by the jobs that do.
+# What K3s and CNIs leave on a machine, removed; shared by the jobs that do.
 # shellcheck shell=sh
 # shellcheck source=SCRIPTDIR/lib.sh
 . ./lib.sh
-cni_links='^(cilium_|lxc|flannel|cni0$|kube-ipvs0$|kube-bridge$|cali|weave|vxlan\.calico$)'
-chains='KUBE-|CNI-|CILIUM_|FLANNEL|flannel|cali[-:]|cali-|WEAVE'
-services='k3s k3s-agent kubelet rke2-server rke2-agent'
-
-links_of_cnis() { ip -o link 2>/dev/null | awk -F': ' '{sub(/@.*/, "", $2); print $2}' | grep -E "$cni_links" || true; }
-
-# leftovers: one a line, as a person would look for it
-leftovers() {
-  for name in $services; do
-    if systemctl is-enabled --quiet "$name" 2>/dev/null || systemctl is-active --quiet "$name" 2>/dev/null; then
-      echo "service $name"
-    fi
-  done
-  for file in /etc/rancher /etc/kubernetes /var/lib/rancher/k3s /var/lib/rancher/rke2 /var/lib/kubelet /etc/cni/net.d /var/lib/cni; do
-    if [ -n "$(ls -A "$root$file" 2>/dev/null)" ]; then echo "$file"; fi
-  done
-  # One that is not ours: the lab's leads to a release of its own.
-  if [ -e "$binary" ] && [ -z "$(pointed_to)" ]; then echo /usr/local/bin/k3s; fi
-  links_of_cnis | sed 's/^/link /'
-  if command -v iptables-save >/dev/null; then
-    iptables-save 2>/dev/null | sed -n 's/^:\([^ ]*\) .*/\1/p' | grep -E "^($chains)" | sed 's/[-_].*//' | sort -u |
-      sed 's/^/iptables chains of /' || true
-  fi
-}
+# shellcheck source=SCRIPTDIR/leftovers.sh
+. ./leftovers.sh
 
 # remove_networks: links, rules, routes and programs of a CNI. The machine's own links and routes stay.
-#   LAB_POD_CIDR: routes into it go, or nothing
+#   LAB_POD_CIDRS: IPv4 and IPv6 CIDRs, routes into which go, or nothing
 remove_networks() {
   links_of_cnis | while read -r link; do ip link delete "$link" 2>/dev/null || true; done
-  # Programs on the NIC outlive the agent, and would go on judging its packets.
-  ip -o link 2>/dev/null | awk -F': ' '{sub(/@.*/, "", $2); print $2}' | while read -r link; do
+  # Programs on the NIC outlive the agent, and would go on judging its packets. Theirs is a name that begins so (1.13.4 bpf/bpf_host.c,
+  # bpf_xdp.c; bpf_ before 1.13).
+  links | while read -r link; do
     for side in ingress egress; do
       tc filter show dev "$link" "$side" 2>/dev/null | sed -n 's/.*pref \([0-9]*\) bpf.* \(cil_\|bpf_\).*/\1/p' | sort -u |
         while read -r place; do tc filter delete dev "$link" "$side" pref "$place" 2>/dev/null || true; done
     done
+    if ip -details link show dev "$link" 2>/dev/null | grep -Eq 'prog/xdp[a-z]* id [0-9]+ name (cil_|bpf_)'; then
+      for mode in xdpdrv xdpgeneric; do ip link set dev "$link" "$mode" off 2>/dev/null || true; done
+    fi
   done
-  # Tables of Cilium's proxy (1.13.4 pkg/datapath/linux/linux_defaults/linux_defaults.go: 2004, 2005).
-  ip rule 2>/dev/null | sed -n 's/^\([0-9]*\):.*lookup \(2004\|2005\).*/\1/p' | while read -r place; do
-    ip rule delete pref "$place" 2>/dev/null || true
-  done
-  if [ -n "${LAB_POD_CIDR:-}" ]; then
-    ip -4 route show root "$LAB_POD_CIDR" 2>/dev/null | awk '{print $1}' | while read -r destination; do
-      ip -4 route delete "$destination" 2>/dev/null || true
+  for family in -4 -6; do
+    # Tables of Cilium's proxy (1.13.4 pkg/datapath/linux/linux_defaults/linux_defaults.go: 2004, 2005).
+    ip "$family" rule 2>/dev/null | sed -n 's/^\([0-9]*\):.*lookup \(2004\|2005\).*/\1/p' | while read -r place; do
+      ip "$family" rule delete pref "$place" 2>/dev/null || true
     done
-  fi
+    for table in 2004 2005; do ip "$family" route flush table "$table" 2>/dev/null || true; done
+  done
+  for cidr in ${LAB_POD_CIDRS:-}; do
+    case $cidr in *:*) family=-6 ;; *) family=-4 ;; esac
+    ip "$family" route show root "$cidr" 2>/dev/null | awk '{print $1}' | while read -r destination; do
+      ip "$family" route delete "$destination" 2>/dev/null || true
+    done
+  done
   for tables in iptables ip6tables; do
     if command -v "$tables-save" >/dev/null && "$tables-save" 2>/dev/null | grep -Eq "$chains"; then
       "$tables-save" | grep -Ev "$chains" | "$tables-restore"

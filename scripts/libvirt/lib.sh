@@ -19,6 +19,15 @@ die() {
   exit 1
 }
 
+# need_libvirt CONSEQUENCE: ends where libvirt does not answer: what can't be asked for would be taken for gone.
+need_libvirt() {
+  local reason
+  if ! reason=$(virsh version 2>&1 >/dev/null); then
+    say "libvirt does not answer at $LAB_URI; $1: $(printf '%s' "$reason" | tail -n 1)"
+    die "Start it (sudo systemctl start libvirtd), join the group libvirt, or set machines.uri."
+  fi
+}
+
 # have KIND-info NAME, such as: have dominfo NAME
 have() { virsh "$1" "$2" >/dev/null 2>&1; }
 
@@ -40,6 +49,13 @@ refresh() {
     sleep 0.3
   done
 }
+
+# open_pool POOL: starts it where it was stopped, and lets it see its files
+open_pool() { virsh pool-start "$1" >/dev/null 2>&1 || refresh "$1"; }
+
+# other_owner POOL ID: the volume that marks a pool, which is open, as that of a lab with another state; nothing where none does
+owner_volume=owner-
+other_owner() { virsh vol-list "$1" 2>/dev/null | awk -v own="$owner_volume$2" -v prefix="$owner_volume" 'index($1, prefix) == 1 && $1 != own {print $1; exit}'; }
 
 # remove_domain NAME: ends it at once and takes its definition away
 remove_domain() {

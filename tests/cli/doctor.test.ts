@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { promisify } from "node:util";
 import { describeNeeds, needsOf, type NeedCheck } from "../../cli/doctor/index.ts";
+import { tryKvm } from "../../cli/doctor/libvirt.ts";
 import { libvirtProblem } from "../../datapath/libvirt/reach.ts";
 import { parseLabConfig } from "../../datapath/config/index.ts";
 
@@ -119,6 +122,60 @@ describe("doctor", function () {
     assert.match(checks.get("K3s")?.found ?? "", /^there is no .*no-k3s$/);
     assert.equal(checks.get("KVM")?.state, "warning");
   });
+
+  it("takes a bridge that the config names for the lab's own", async () => {
+    const machines = { kind: "libvirt", uri: "qemu:///no-such-driver", network: "127.0.0.0/24", accelerator: "qemu" };
+    const image = { path: path.join(folder, "no-image") };
+    const checks = await needs({ machines: { ...machines, bridge: "lo", image }, cilium: { manage: false } });
+    assert.equal(checks.get("addresses")?.found, "127.0.0.0/24 is free");
+  });
+
+  it("makes seeds with whichever program for ISO images is there", async () => {
+    for (const tool of ["ssh-keygen", "curl", "xorrisofs"]) {
+      await writeFile(path.join(folder, tool), "#!/bin/sh\n", { mode: 0o755 });
+    }
+    const config = { kind: "libvirt", uri: "qemu:///no-such-driver", image: { path: folder } };
+    const program = `
+      import { libvirtChecks } from ${JSON.stringify(path.resolve("cli/doctor/libvirt.ts"))};
+      import { labConfig } from ${JSON.stringify(path.resolve("datapath/config/lab.ts"))};
+      const { machines, datapath } = labConfig.parse({ machines: ${JSON.stringify(config)} });
+      console.log(JSON.stringify(await libvirtChecks(machines, datapath, "errors")));`;
+    const file = path.join(folder, "program.mts");
+    await writeFile(file, program);
+    const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", file], {
+      env: { ...process.env, PATH: folder },
+    });
+    assert.match(stdout, /"name":"tools","state":"ok","found":"ssh-keygen, xorrisofs, curl"/);
+  });
+
+  for (const [said, status, state, found] of [
+    ["", 0, "ok", "a trial guest ran"],
+    [
+      "Could not access KVM kernel module: Permission denied",
+      1,
+      "warning",
+      "can't tell: this user may not open /dev/kvm",
+    ],
+    [
+      "failed to initialize kvm: Operation not supported",
+      1,
+      "error",
+      "failed to initialize kvm: Operation not supported",
+    ],
+  ] as const) {
+    it(`knows of KVM that ${found}`, async () => {
+      const qemu = path.join(folder, "qemu-system-x86_64");
+      await writeFile(qemu, `#!/bin/sh\necho '${said}' >&2\nexit ${status}\n`, { mode: 0o755 });
+      const searched = process.env["PATH"];
+      process.env["PATH"] = `${folder}${path.delimiter}${searched ?? ""}`;
+      try {
+        const check = await tryKvm({ accelerator: "kvm", cpuMode: "auto" }, qemu);
+        assert.deepEqual([check.state, check.found], [state, found]);
+      } finally {
+        process.env["PATH"] = searched;
+      }
+    });
+  }
 
   it("leaves out what only costs time where errors alone are asked for", async () => {
     const config = parseLabConfig({ machines: { kind: "libvirt", uri: "qemu:///no-such-driver" } });

@@ -79,6 +79,7 @@ describe("The scripts that bring K3s to a machine", function () {
       systemctl: '[ "$1" != is-enabled ] && [ "$1" != is-active ]',
       ip: "exit 0",
       tc: "exit 0",
+      ipvsadm: "exit 0",
       "iptables-save": "exit 0",
       "ip6tables-save": "exit 0",
     })) {
@@ -259,6 +260,63 @@ describe("The scripts that bring K3s to a machine", function () {
       assert.ok(existsSync(path.join(root, "etc/hosts")));
     });
 
+    it("take away what Cilium has in both families and on the NIC, and nothing of LXC", async () => {
+      const links = ["lxcbr0", "lxc_health@if4", "lxc807633bfedea@if6", "eth0"];
+      const xdp = "    prog/xdp id 98 name cil_xdp_entry tag 614b434cd8324ecc jited";
+      stub(
+        "ip",
+        `case "$*" in
+  "-o link") ${links.map((link, index) => `[ -e gone-${link.replace(/@.*/, "")} ] || echo "${index + 2}: ${link}: <UP>"`).join("; ")}; true ;;
+  "link delete "*) touch "gone-$3"; echo "$*" >>ip ;;
+  "-details link show dev eth0") echo "${xdp}" ;;
+  "-4 rule" | "-6 rule") echo "9:	from all fwmark 0x200/0xf00 lookup 2004" ;;
+  "-4 route show "*) echo "10.42.1.0/24 via 192.0.2.2 dev eth0" ;;
+  "-6 route show "*) echo "fd00::100/120 via fe80::1 dev eth0" ;;
+  *" show "*) ;;
+  *) echo "$*" >>ip ;;
+esac`,
+      );
+      const { status, said } = await look({ LAB_CLEAN: "true", LAB_POD_CIDRS: "10.42.0.0/16 fd00::/104" });
+      assert.equal(status, 0, said);
+      assert.doesNotMatch(said, /lxcbr0/);
+      const done = readFileSync(path.join(root, "ip"), "utf8").trim().split("\n");
+      assert.deepEqual(
+        [...new Set(done)].filter((words) => !words.includes("flush")),
+        [
+          "link delete lxc_health",
+          "link delete lxc807633bfedea",
+          "link set dev eth0 xdpdrv off",
+          "link set dev eth0 xdpgeneric off",
+          "-4 rule delete pref 9",
+          "-6 rule delete pref 9",
+          "-4 route delete 10.42.1.0/24",
+          "-6 route delete fd00::100/120",
+        ],
+      );
+    });
+
+    it("are told by the preflight in the same words", async () => {
+      place("var/lib/cni/networks", "");
+      stub("ip", 'echo "3: kube-bridge: <UP>"; echo "4: lxcbr0: <UP>"');
+      stub("iptables-save", 'echo ":KUBE-SERVICES - [0:0]"');
+      const text = ["k3s/leftovers.sh", "machine/facts"].map((name) =>
+        readFileSync(path.resolve(import.meta.dirname, "../../scripts", name), "utf8"),
+      );
+      const facts = execFileSync("sh", ["-s"], {
+        cwd: root,
+        input: text.join("\n"),
+        encoding: "utf8",
+        env: { PATH: `${root}/stubs:${process.env["PATH"] ?? ""}`, LAB_ROOT: root },
+      });
+      const told = facts.split("\n").flatMap((line) => /^leftover\t(.*)/.exec(line)?.[1] ?? []);
+      const { said } = await look();
+      assert.deepEqual(told, ["/var/lib/cni", "link kube-bridge", "iptables chains of KUBE"]);
+      assert.deepEqual(
+        told,
+        said.split("\n").flatMap((line) => /^ {2}\| (.*)/.exec(line)?.[1] ?? []),
+      );
+    });
+
     it("take what this lab itself brought for none", async () => {
       assert.equal((await look()).status, 0);
       place("etc/rancher/k3s/config.yaml", "");
@@ -363,6 +421,48 @@ esac`,
       assert.equal(starts(), 3);
     });
 
+    it("take kube-proxy's rules away while it is stopped where it is not to run, and no others", async () => {
+      const rules = [
+        "*nat",
+        ":PREROUTING ACCEPT [0:0]",
+        ":KUBE-SERVICES - [0:0]",
+        ":KUBE-SVC-A - [0:0]",
+        ":CILIUM_PRE_nat - [0:0]",
+        '-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
+        "-A PREROUTING -j CILIUM_PRE_nat",
+        "-A KUBE-SERVICES -d 10.43.0.1/32 -j KUBE-SVC-A",
+        "COMMIT",
+        "*filter",
+        ":INPUT ACCEPT [0:0]",
+        "-A INPUT -s 192.0.2.99/32 -j DROP",
+        "COMMIT",
+      ];
+      stub("iptables-save", `cat <<'RULES'\n${rules.join("\n")}\nRULES`);
+      stub("iptables-restore", `{ cat '${states()}'; echo "$*"; cat; } >>${root}/restored`);
+      stub("ip", "exit 1");
+      await configure();
+      assert.ok(!existsSync(path.join(root, "restored")), "kube-proxy runs");
+      for (const told of [
+        { LAB_CONFIG: "disable-kube-proxy: true\n" },
+        { LAB_INHERITED: "disable-kube-proxy: true" },
+      ]) {
+        assert.equal((await configure(told)).status, 0);
+        assert.deepEqual(read("restored").trim().split("\n"), [
+          "inactive",
+          "--noflush",
+          "*nat",
+          '-D PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
+          "-F KUBE-SERVICES",
+          "-F KUBE-SVC-A",
+          "-X KUBE-SERVICES",
+          "-X KUBE-SVC-A",
+          "COMMIT",
+        ]);
+        assert.equal(read("state"), "active\n");
+        rmSync(path.join(root, "restored"));
+      }
+    });
+
     it("put settings back that it does not start with, and say the end of its journal", async () => {
       await configure();
       const { status, said } = await configure({ LAB_CONFIG: "wrong: true\n" });
@@ -386,6 +486,24 @@ esac`,
       assert.match(said, /K3s never ran here before, and is stopped/);
       assert.equal(read("state"), "inactive\n");
       assert.equal((await configure()).status, 0);
+    });
+
+    it("start the release that is asked for where the one before never came up", async () => {
+      place(`fails-${version}`, "");
+      assert.equal((await configure()).status, 1);
+      const newer = { LAB_VERSION: "v1.26.9+k3s1" };
+      assert.deepEqual(await upgrade(), { status: 0, said: "" });
+      const { status, said } = await configure(newer);
+      assert.equal(status, 0, said);
+      assert.match(said, /K3s v1\.26\.9\+k3s1 runs as server/);
+      assert.match((await configure(newer)).said, /K3s runs with these settings already/);
+    });
+
+    it("go on to the new release where an upgrade was killed", async () => {
+      await configure();
+      rmSync(path.join(root, "var/lib/datapath-lab/k3s/applied"));
+      assert.deepEqual(await upgrade(), { status: 0, said: "" });
+      assert.match((await configure({ LAB_VERSION: "v1.26.9+k3s1" })).said, /K3s v1\.26\.9\+k3s1 runs as server/);
     });
 
     it("leave nothing of themselves behind", async () => {

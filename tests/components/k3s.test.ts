@@ -193,6 +193,20 @@ describe("K3s under mocks", function () {
     assert.equal(rest["current-context"], "datapath-lab-dev");
   });
 
+  it("leads to the API where it is said to be, under a name that is in its certificate", async () => {
+    for (const [apiAddress, server] of [
+      ["127.0.0.1", "https://127.0.0.1:6443"],
+      ["api.example:16443", "https://api.example:16443"],
+    ] as const) {
+      const { kubeconfig: text, seen } = await made({ apiAddress });
+      const { clusters } = z
+        .object({ clusters: z.tuple([z.object({ cluster: z.object({ server: z.string() }) })]) })
+        .parse(parse(text ?? ""));
+      assert.equal(clusters[0].cluster.server, server);
+      assert.match(standardInput(seen.get("node-1-k3s")).text, new RegExp(`  - "${apiAddress.replace(/:.*/, "")}"\n`));
+    }
+  });
+
   it("has a provider at preview, when no cluster stands, whose cluster is known", async () => {
     const { seen } = await made({}, { preview: true });
     const inputs = seen.get("k3s-api")?.inputs;

@@ -8,6 +8,8 @@ import type { Machine } from "../../components/machines/machine.ts";
 import { existingHosts } from "../../datapath/config/hosts.ts";
 import { labConfig } from "../../datapath/config/index.ts";
 import { libvirtMachines } from "../../datapath/config/libvirt.ts";
+import { libvirtLab } from "../../datapath/libvirt/lab.ts";
+import { networkXml } from "../../datapath/libvirt/xml.ts";
 
 /** What of a resource's inputs is looked at; secrets are wrapped and stay so. */
 interface Seen {
@@ -35,19 +37,26 @@ describe("The machines' components, under mocks", function () {
 
   before(async () => {
     folder = mkdtempSync(path.join(tmpdir(), "datapath-lab-components-"));
-    writeFileSync(path.join(folder, "virsh"), '#!/bin/sh\n[ "$4" = uri ]\n', { mode: 0o755 });
+    writeFileSync(path.join(folder, "virsh"), '#!/bin/sh\ncase "$4" in uri | *list) ;; *) exit 1 ;; esac\n', {
+      mode: 0o755,
+    });
     process.env["PATH"] = `${folder}${path.delimiter}${searched}`;
     await pulumi.runtime.setMocks(
       {
         newResource: ({ name, type, inputs }: { name: string; type: string; inputs: Record<string, unknown> }) => {
           assert.ok(
-            ["command:local:Command", "command:remote:Command"].includes(type) || type.startsWith("datapath-lab:"),
+            ["command:local:Command", "command:remote:Command", "random:index/randomId:RandomId"].includes(type) ||
+              type.startsWith("datapath-lab:"),
             `unknown resource type ${type}`,
           );
           seen.set(name, { type, inputs });
           return {
             id: name,
-            state: { ...inputs, stdout: /key$/.test(name) ? keyPair(name) : name === "accelerator" ? "kvm" : "[]" },
+            state: {
+              ...inputs,
+              hex: "0123",
+              stdout: /key$/.test(name) ? keyPair(name) : name === "accelerator" ? "kvm" : "[]",
+            },
           };
         },
         call: () => ({}),
@@ -64,6 +73,16 @@ describe("The machines' components, under mocks", function () {
   beforeEach(() => {
     seen.clear();
   });
+
+  /** From here on a network stands there. */
+  function standsNetwork(): void {
+    const config = libvirtMachines.parse(base);
+    const lab = libvirtLab(config, "datapath-lab", "dev");
+    const file = path.join(folder, "network.xml");
+    writeFileSync(file, networkXml(lab, config, "net-1"));
+    const answers = `net-list) echo ${lab.network.name} ;; net-dumpxml) cat '${file}' ;; uri | *list) ;; *) exit 1 ;;`;
+    writeFileSync(path.join(folder, "virsh"), `#!/bin/sh\ncase "$4" in ${answers} esac\n`, { mode: 0o755 });
+  }
 
   function keyPair(name: string): string {
     return `-----BEGIN KEY-----\nprivate ${name}\n-----END KEY-----\nssh-ed25519 AAAA ${name}\n`;
@@ -86,6 +105,7 @@ describe("The machines' components, under mocks", function () {
       [
         ...[
           "machines",
+          "owner",
           "pool",
           "network",
           "image",
@@ -112,11 +132,36 @@ describe("The machines' components, under mocks", function () {
     const { Libvirt } = await import("../../components/machines/libvirt.ts");
     const made = new Libvirt("machines", { machines: libvirtMachines.parse(base), datapath, strict });
     await connectionOf(made.machines[2]);
-    assert.equal(seen.size, 27);
+    assert.equal(seen.size, 28);
     for (const [name, { inputs }] of seen) {
       const open = Object.entries(inputs).filter(([, value]) => !pulumi.runtime.isRpcSecret(value));
       assert.doesNotMatch(JSON.stringify(open), /BEGIN KEY/, name);
     }
+  });
+
+  it("start anew on a network that is another, and are all made anew at another place", async () => {
+    const { Libvirt } = await import("../../components/machines/libvirt.ts");
+    const made = async (more: object): Promise<ReadonlyMap<string, Seen>> => {
+      seen.clear();
+      const { machines } = new Libvirt("machines", {
+        machines: libvirtMachines.parse({ ...base, ...more }),
+        datapath,
+        strict,
+      });
+      await connectionOf(machines[2]);
+      return new Map(seen);
+    };
+    const network = (of: ReadonlyMap<string, Seen>): unknown =>
+      z.object({ LAB_NETWORK_INCARNATION: z.string() }).parse(of.get("node-1")?.inputs["environment"])
+        .LAB_NETWORK_INCARNATION;
+    const triggers = (of: ReadonlyMap<string, Seen>): unknown[] =>
+      ["pool", "base-image"].map((name) => z.array(z.string()).parse(of.get(name)?.inputs["triggers"]).at(-1));
+    standsNetwork();
+    const first = await made({});
+    assert.equal(network(await made({})), network(first));
+    assert.notEqual(network(await made({ bridge: "br-lab" })), network(first));
+    assert.deepEqual(triggers(await made({ bridge: "br-lab" })), triggers(first));
+    for (const trigger of triggers(await made({ folder: "/elsewhere" }))) assert.ok(!triggers(first).includes(trigger));
   });
 
   it("reach libvirt machines through the jump host, with the person's own key", async () => {
@@ -144,6 +189,20 @@ describe("The machines' components, under mocks", function () {
       () => new Libvirt("machines", { machines: config, datapath, strict }),
       /machines\.privateKeyFile: \/nowhere\/id\.pub can't be read: ENOENT/,
     );
+  });
+
+  it("take an existing host that is reached by another address for the same machine", async () => {
+    const { Hosts } = await import("../../components/machines/hosts.ts");
+    const makings = (address: string): string[] => {
+      const hosts = [
+        { name: "a", address, nodeAddress: "10.0.0.1" },
+        { name: "b", address: "10.0.0.2" },
+      ];
+      const made = new Hosts("machines", { machines: existingHosts.parse({ kind: "hosts", hosts }), datapath, strict });
+      return made.machines.map(({ incarnation }) => incarnation);
+    };
+    assert.deepEqual(makings("10.0.0.1"), makings("a.example"));
+    assert.deepEqual(makings("10.0.0.1"), ["a", "b"]);
   });
 
   it("give existing hosts the same shape, by the address between nodes", async () => {

@@ -139,10 +139,10 @@ describe("A machine's domain", () => {
     assert.deepEqual([found.memory["#"], found.memory["@unit"], found.vcpu["#"]], ["3072", "MiB", "4"]);
     assert.equal(found.devices.interface.mtu["@size"], "9000");
     assert.deepEqual(
-      found.devices.disk.map(({ source, target }) => [source["@volume"], target["@dev"], target["@bus"]]),
+      found.devices.disk.map(({ source, target }) => [source["@file"], target["@dev"], target["@bus"]]),
       [
-        ["node-1.qcow2", "vda", "virtio"],
-        ["node-1.seed.iso", "vdb", "virtio"],
+        ["/var/lib/libvirt/images/datapath-lab-dev/node-1.qcow2", "vda", "virtio"],
+        ["/var/lib/libvirt/images/datapath-lab-dev/node-1.seed.iso", "vdb", "virtio"],
       ],
     );
     assert.equal(found.devices.serial.log["@file"], "/var/lib/libvirt/images/datapath-lab-dev/node-1.serial.log");
@@ -176,6 +176,9 @@ describe("A machine's domain", () => {
       { incarnation: "one", start: "two" },
     );
     assert.equal(marksOf(xml, labOf({}, "dev-2").lab), undefined);
+    for (const place of [{ folder: "/elsewhere" }, { uri: "qemu+ssh://root@other/system" }]) {
+      assert.equal(marksOf(xml, labOf(place).lab), undefined, "what stands elsewhere is made anew");
+    }
     assert.equal(marksOf("<domain><name>other</name></domain>", lab), undefined);
   });
 
@@ -301,6 +304,8 @@ describe("The config of libvirt machines", () => {
   it("is Ubuntu 23.04 with its checksum where no image is named", () => {
     assert.match(defaults.image.urls?.[0] ?? "", /ubuntu-23\.04-server-cloudimg-amd64\.img$/);
     assert.match(defaults.image.sha256 ?? "", /^[0-9a-f]{64}$/);
+    const hosts = defaults.image.urls?.map((url) => new URL(url).host);
+    assert.equal(hosts?.at(-1), "cloud-images-archive.ubuntu.com", "the last resort");
     const own = libvirtMachines.parse({ kind: "libvirt", image: { path: "/images/mine.img" } });
     assert.deepEqual([own.image.urls, own.image.sha256], [undefined, undefined]);
   });

@@ -21,7 +21,9 @@ const waysOut = {
 const asRoot = 'if [ "$(id -u)" -ne 0 ] && sudo -n true 2>/dev/null; then exec sudo -n sh -s; fi; exec sh -s';
 const markScript = 'umask 022; printf "%s" "$LAB_MARK" >/etc/datapath-lab\n';
 const unmarkScript = 'if [ "$(cat /etc/datapath-lab 2>/dev/null)" = "$LAB_MARK" ]; then rm -f /etc/datapath-lab; fi\n';
-const factsScript = readFileSync(path.resolve(import.meta.dirname, "../../scripts/machine/facts"), "utf8");
+const factsScript = ["k3s/leftovers.sh", "machine/facts"]
+  .map((name) => readFileSync(path.resolve(import.meta.dirname, "../../scripts", name), "utf8"))
+  .join("\n");
 
 const spec = preflightSpec.parse(JSON.parse(await text(process.stdin)));
 if (process.argv[2] === "release") await release(spec);

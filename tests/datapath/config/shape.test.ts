@@ -93,6 +93,25 @@ describe("A config of the wrong shape", () => {
     },
   ];
   for (const { name, raw, says } of cases) {
+    it("can't pin a host to an RSA key, which the command plugin would ask for in a way that OpenSSH refuses", () => {
+      const host = (name: string, hostKey: string): object => ({ name, address: `192.0.2.${name.length}`, hostKey });
+      const { findings } = checkLabConfig({
+        machines: { kind: "hosts", hosts: [host("a", "ssh-rsa AAAA"), host("bb", "ecdsa-sha2-nistp256 AAAA")] },
+      });
+      assert.deepEqual(
+        findings
+          .filter(({ severity }) => severity === "error")
+          .map(({ key, message, wayOut }) => [key, message, wayOut]),
+        [
+          [
+            "machines.hosts[0].hostKey",
+            "An RSA host key can't be pinned: it would be asked for with SHA-1, which OpenSSH refuses since 8.8.",
+            "Write the host's ed25519 or ecdsa key: the line in /etc/ssh/ssh_host_ed25519_key.pub there.",
+          ],
+        ],
+      );
+    });
+
     it(`${name} says where, what and the way out`, () => assert.deepEqual(wrong(raw), says));
   }
 

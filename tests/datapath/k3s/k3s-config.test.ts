@@ -202,6 +202,17 @@ describe("K3s's config file", () => {
     );
   });
 
+  it("names the address under which the API is asked for only where that is one", () => {
+    for (const [apiAddress, isGood] of [
+      ["lab.example:6443", true],
+      ["127.0.0.1", true],
+      ["lab.example:65536", false],
+      ["https://lab.example", false],
+    ] as const) {
+      assert.equal(k3sSchema.safeParse({ apiAddress }).success, isGood, apiAddress);
+    }
+  });
+
   it("can't be given control characters", () => {
     for (const wrong of ["a\nb", "a\u0000", "\u007f"]) {
       const { findings } = checkLabConfig({

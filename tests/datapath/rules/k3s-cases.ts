@@ -90,6 +90,40 @@ export const k3sCases: readonly Case[] = [
     ],
   },
   {
+    id: "k3s-api-behind-a-jump-host",
+    severity: "warning",
+    bad: { machines: { kind: "libvirt", jump: { address: "hypervisor.example" } } },
+    good: { machines: { kind: "libvirt", jump: { address: "hypervisor.example" } }, k3s: { apiAddress: "127.0.0.1" } },
+    finds: [
+      {
+        key: "k3s.apiAddress",
+        message:
+          "SSH goes through the jump host hypervisor.example; the Kubernetes API at https://192.168.123.11:6443 is asked directly, and never answers where no route leads there.",
+        wayOut:
+          "Give this machine a route, or run ssh -N -L 6443:192.168.123.11:6443 root@hypervisor.example beside the lab and set k3s.apiAddress to 127.0.0.1.",
+      },
+    ],
+  },
+  {
+    id: "k3s-api-behind-a-jump-host",
+    severity: "warning",
+    bad: {
+      machines: { kind: "hosts", hosts: [{ name: "a", address: "192.0.2.1", jump: { address: "192.0.2.9" } }, other] },
+    },
+    good: {
+      machines: { kind: "hosts", hosts: [other, { name: "a", address: "192.0.2.1", jump: { address: "192.0.2.9" } }] },
+    },
+    finds: [
+      {
+        key: "k3s.apiAddress",
+        message:
+          "SSH goes through the jump host 192.0.2.9; the Kubernetes API at https://192.0.2.1:6443 is asked directly, and never answers where no route leads there.",
+        wayOut:
+          "Give this machine a route, or run ssh -N -L 6443:192.0.2.1:6443 root@192.0.2.9 beside the lab and set k3s.apiAddress to 127.0.0.1.",
+      },
+    ],
+  },
+  {
     id: "k3s-without-machines-of-its-own",
     severity: "warning",
     bad: { k3s: { version: "v1.26.15+k3s1" } },

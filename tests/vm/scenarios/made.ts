@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
 import { libvirtMachines } from "../../../datapath/config/libvirt.ts";
@@ -17,6 +18,18 @@ function killEngine(): void {
     const [, processId, words = ""] = /^\s*(\d+) (.*)$/.exec(child) ?? [];
     if (processId !== undefined && / up /.test(words)) process.kill(Number(processId), "SIGKILL");
   }
+}
+
+/** Tells AppArmor which files a guest may open, by its definition. It says so also where the kernel has no AppArmor. */
+const appArmorHelper = "/usr/lib/libvirt/virt-aa-helper";
+
+function appArmorRules(xml: string): string {
+  const uuid = "00000000-0000-8000-8000-000000000000";
+  const named = xml.replace(/<uuid>.*<\/uuid>/, "").replace("</name>", `</name><uuid>${uuid}</uuid>`);
+  const words = ["--create", "--dryrun", "--uuid", `libvirt-${uuid}`];
+  const { status, stderr } = spawnSync(appArmorHelper, words, { input: named, encoding: "utf8" });
+  assert.equal(status, 0, stderr);
+  return stderr;
 }
 
 /** Machines of kind libvirt come up. */
@@ -45,6 +58,30 @@ export function machinesAreMade(lab: VmLab): void {
         execFileSync("virt-xml-validate", [file, schema], { stdio: "pipe" });
       }
     }
+  });
+
+  it("may open their disk, the base image below it and their seed where AppArmor confines them, as the trial guest its disk", () => {
+    if (!existsSync(appArmorHelper)) {
+      log(`not tried: there is no ${appArmorHelper}`);
+      return;
+    }
+    const parsed = libvirtMachines.parse({ kind: "libvirt", folder: lab.file("confined") });
+    const names = libvirtLab(parsed, "datapath-lab", "dev");
+    const [first] = names.machines;
+    assert.ok(first);
+    const inPool = (name: string): string => path.join(names.pool.folder, name);
+    mkdirSync(names.pool.folder, { recursive: true });
+    const image = (...words: string[]): Buffer => execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", ...words]);
+    image(inPool("base"), "1M");
+    image("-b", inPool("base"), "-F", "qcow2", inPool(first.disk));
+    // A file that is not there, and an empty one, it leaves out.
+    writeFileSync(inPool(first.seed), "seed");
+    writeFileSync(inPool("datapath-lab-dev-probe.img"), "probe");
+    const rules = appArmorRules(domainXml(names, parsed, first, "kvm", { incarnation: "one", start: "two" }));
+    for (const rule of [`"${inPool(first.disk)}" rwk`, `"${inPool("base")}" rk`, `"${inPool(first.seed)}" rk`]) {
+      assert.ok(rules.includes(rule), rules);
+    }
+    assert.ok(appArmorRules(probeDomainXml(names, parsed)).includes(`"${inPool("datapath-lab-dev-probe.img")}" rwk`));
   });
 
   it("are not made from an image with another checksum than the one asked for", async () => {
