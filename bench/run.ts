@@ -65,7 +65,7 @@ async function openEmpty(folder: string): Promise<OpenStack> {
     { stackName: "empty", workDir: folder },
     { pulumiCommand, envVars },
   );
-  return { stack, configFile: path.join(folder, "Pulumi.empty.yaml"), usedConfig: {} };
+  return { stack, configFile: path.join(folder, "Pulumi.empty.yaml") };
 }
 
 const bare = {

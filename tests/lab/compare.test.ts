@@ -142,6 +142,17 @@ describe("compare, on a lab that stands", function () {
     await assertAsFound();
   });
 
+  it("leaves the datapath of the last up, not that of a call that only looked", async () => {
+    await finished("up", "--datapath", "native", "--json");
+    await finished("outputs", "--json");
+    await finished("preview", "--datapath", "native:router", "--json");
+    await finished("compare", "--datapaths", "vxlan,native", "--rounds", "1", "--json");
+    const route = await command("ip", "-n", `${lab.prefix}node-1`, "route", "show", "10.42.1.0/24");
+    assert.match(route, /via 172\.30\.0\.6 dev eth0/);
+    await finished("up", "--json");
+    await assertAsFound();
+  });
+
   it("interrupted half-way: keeps what was measured and leaves the lab as it was", async () => {
     const call = begin("compare", "--datapaths", "vxlan,native", "--rounds", "2", "--json");
     await until("the second turn is being proven", 120, () => /Turn 2 of 4[\s\S]*capturing on every/.test(call.stderr));
