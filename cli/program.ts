@@ -20,7 +20,7 @@ const usage = `npm run lab -- [COMMAND] [OPTIONS]
   --datapath MODE    vxlan, geneve or native, instead of the stack's; native:router, native:bgp say who carries the routes
   --json             print JSON alone on standard output, all else on standard error
   --datapaths A,B    compare: the datapaths (default: vxlan,native)
-  --rounds N         compare: how often each is measured (default: 2)
+  --rounds N         compare: how often each is measured (default: 3)
   --file F           explain, verify: take the config from a YAML or JSON file, - for standard input
   --kubeconfig F     verify: the cluster's kubeconfig (default: KUBECONFIG, else kubectl's own)
   --context C        verify: the context in it
@@ -56,7 +56,7 @@ const takes: Readonly<Record<Name, { readonly options: readonly Option[]; readon
 };
 
 const everyCommandTakes: readonly string[] = ["stack", "json", "help"];
-const defaultRounds = 2;
+const defaultRounds = 3;
 
 /** What a person did wrong at the command line. */
 class Misuse extends Error {}

@@ -1,4 +1,7 @@
-import type { Check, Feature, Path, Run, Sample } from "../datapath/run/run.ts";
+import type { Check, Path, Run, Sample } from "../datapath/run/run.ts";
+import { featuresOf } from "../datapath/cilium/features.ts";
+import { featuresFound, foundByChecks } from "../datapath/cilium/found-features.ts";
+import { datapath as datapathSchema, type Datapath } from "../datapath/config/datapath.ts";
 import { figuresOf, latencyOf } from "../datapath/run/statistics.ts";
 
 /** Numbers between 0 and 1, the same for the same seed (mulberry32): made runs look like measured ones and never change. */
@@ -92,18 +95,17 @@ function checksOf(mode: Mode): Check[] {
       carrier === undefined
         ? holds("pod packets on the wire, bare", "some", "6388 packets")
         : holds("pod packets on the wire, bare", "none"),
+      holds(
+        `source of the pod's packets at ${names[(index + 1) % names.length] ?? ""}`,
+        `${address(index)} (masqueraded)`,
+      ),
     ];
   });
 }
 
-function featuresOf(mode: Mode): Feature[] {
-  const routing = { vxlan: "VXLAN, UDP 8472", geneve: "Geneve, UDP 6081", native: "native, routes on each node" }[mode];
-  const same = (name: string, value: string): Feature => ({ name, requested: value, effective: value });
-  return [
-    same("routing", routing),
-    same("path MTU", mode === "native" ? "1500 bytes" : "1450 bytes"),
-    same("masquerading", "outside 10.42.0.0/16"),
-  ];
+/** What was asked for, with every default. */
+function datapathOf(mode: Mode): Datapath {
+  return datapathSchema.parse(mode === "native" ? { mode, ipv4NativeRoutingCIDR: "10.42.0.0/16" } : { mode });
 }
 
 /** How a made run departs from a plain, confirmed one. */
@@ -185,6 +187,8 @@ export function madeRun(making: Making = {}): Run {
       Array.from({ length: 100 }, () => Number((milliseconds * Math.exp(0.14 * Math.abs(deviate(chance)))).toFixed(3))),
     );
   const onOneNode = seeded(seed + 100);
+  const [datapath, checks] = [datapathOf(mode), checksOf(mode)];
+  const planned = featuresOf(datapath, { runsCilium: false });
   const id = `local-${mode}-${new Date(start).toISOString().replaceAll(/[:.]/g, "-")}`;
   return {
     schemaVersion: 1,
@@ -192,12 +196,13 @@ export function madeRun(making: Making = {}): Run {
     time: new Date(start).toISOString(),
     elapsedSeconds: 20 + samples.length * 2.3,
     lab: { project: "datapath-lab", stack: "local", kind: "namespaces" },
-    datapath: mode === "native" ? { mode, ipv4NativeRoutingCIDR: "10.42.0.0/16" } : { mode, port: tunnels[mode].port },
+    datapath,
     plan: planOf(mode),
     nodes: names.map((name, index) => ({
       name,
       address: address(index),
       podCidr: podCidr(index),
+      device: "eth0",
       kernel: "6.1.0-18-amd64",
     })),
     kernel: "6.1.0-18-amd64",
@@ -225,8 +230,8 @@ export function madeRun(making: Making = {}): Run {
       },
     },
     verdict: "confirmed",
-    checks: checksOf(mode),
-    features: featuresOf(mode),
+    checks,
+    features: featuresFound(planned, foundByChecks(planned, checks)),
     samples,
     ...figuresOf(samples),
     latency: {

@@ -134,7 +134,7 @@ describe("compare, on a lab that stands", function () {
       const first = comparison.differences.find(({ path: name }) => name === "podToPod");
       assert.match(
         first?.words ?? "",
-        /^(native(:router)? is (faster|slower) than VXLAN by \d+ % ± \d+|no difference between native(:router)? and VXLAN that these samples can show)/,
+        /^(native(:router)? is (faster|slower) than VXLAN with 1 stream by [\d.]+ % \(95 % interval: |no difference between native(:router)? and VXLAN with 1 stream that these samples can show)/,
       );
     }
     assert.ok(existsSync(page) && existsSync(page.replace(/html$/, "md")));

@@ -49,10 +49,13 @@ describe("reportHtml", () => {
   it("starts with what was proven and what the numbers allow to say", () => {
     assert.deepEqual(texts(both, "h1"), ["VXLAN over UDP 8472 and native routing"]);
     assert.deepEqual(texts(both, ".verdicts li"), [
-      "confirmed VXLAN over UDP 8472: all 33 checks on 3 nodes hold",
-      "confirmed Native routing: all 33 checks on 3 nodes hold",
+      "confirmed VXLAN over UDP 8472: all 36 checks on 3 nodes hold",
+      "confirmed Native routing: all 36 checks on 3 nodes hold",
     ]);
-    assert.match(texts(both, ".headline")[0] ?? "", /^Native is faster than VXLAN by 1\d % ± \d \(1 stream\); beside/);
+    assert.match(
+      texts(both, ".headline")[0] ?? "",
+      /^Native is faster than VXLAN with 1 stream by 1\d % \(95 % interval: 1\d to 2\d %\); beside/,
+    );
     assert.deepEqual(texts(both, "h2"), [
       "What the numbers allow to say",
       "At a glance",
@@ -68,19 +71,19 @@ describe("reportHtml", () => {
   });
 
   it("breaks no line between a number and its unit", () => {
-    assert.match(both, /faster than VXLAN by 1\d\u00a0%\u00a0±\u00a0\d \(1\u00a0stream\)/);
+    assert.match(both, /faster than VXLAN with 1\u00a0stream by 1\d\u00a0% \(95\u00a0% interval: 1\d to 2\d\u00a0%\)/);
   });
 
   it("says once what several runs of a datapath have in common", () => {
     const again = madeRun({ seed: 9, startedAt: "2026-11-23T09:10:00.000Z" });
     const page = reportHtml([vxlan, native, again]);
     assert.deepEqual(texts(page, ".verdicts li"), [
-      "confirmed VXLAN over UDP 8472: all 33 checks on 3 nodes hold, in each of 2 runs",
-      "confirmed Native routing: all 33 checks on 3 nodes hold",
+      "confirmed VXLAN over UDP 8472: all 36 checks on 3 nodes hold, in each of 2 runs",
+      "confirmed Native routing: all 36 checks on 3 nodes hold",
     ]);
     assert.deepEqual(texts(page, "[aria-labelledby=checks] h3"), [
-      "VXLAN over UDP 8472: 33 of 33 hold, in each of 2 runs",
-      "Native routing: 33 of 33 hold",
+      "VXLAN over UDP 8472: 36 of 36 hold, in each of 2 runs",
+      "Native routing: 36 of 36 hold",
     ]);
     assert.equal(texts(page, "[aria-labelledby=checks] details").length, 3);
   });
@@ -93,10 +96,10 @@ describe("reportHtml", () => {
     assert.deepEqual(headings, ["Requested", "In effect", "Requested", "In effect"]);
     assert.deepEqual(routing, [
       "routing",
-      "VXLAN, UDP 8472",
-      "VXLAN, UDP 8472",
-      "native, routes on each node",
-      "native, routes on each node",
+      "VXLAN",
+      "VXLAN",
+      "native, direct routes",
+      "native, direct routes",
     ]);
     const differing = rows(wrong).find(([name]) => name === "routing");
     assert.match(differing?.[2] ?? "", /^native on 1 of 3 nodes \(differs\) ?node-2 has no route/);

@@ -11,7 +11,7 @@ describe("reportMarkdown", () => {
   it("starts with the verdicts and what the numbers allow to say", () => {
     assert.match(
       both,
-      /^## Datapath Lab\n\n- \*\*confirmed\*\* VXLAN over UDP 8472: all 33 checks on 3 nodes hold\n- \*\*confirmed\*\* Native routing: [^\n]+\n\n\*\*native is faster than VXLAN by 1\d % ± \d \(1 stream\); beside/,
+      /^## Datapath Lab\n\n- \*\*confirmed\*\* VXLAN over UDP 8472: all 36 checks on 3 nodes hold\n- \*\*confirmed\*\* Native routing: [^\n]+\n\n\*\*native is faster than VXLAN with 1 stream by 1\d % \(95 % interval: 1\d to 2\d %\); beside/,
     );
     assert.match(both, /^\| 1 stream, pod ÷ node \| 0\.8\d \(0\.8\d – 0\.8\d\) \|/m);
     assert.match(both, /\n```sh\nnpm run lab -- compare --stack local --datapaths vxlan,native\n```\n$/);
@@ -26,7 +26,7 @@ describe("reportMarkdown", () => {
 
   it("shows each check that does not hold, failures first", () => {
     const text = reportMarkdown([contradictedRun()]);
-    assert.match(text, /^- \*\*contradicted\*\* Native routing: 3 of 33 checks/m);
+    assert.match(text, /^- \*\*contradicted\*\* Native routing: 3 of 36 checks/m);
     assert.ok(text.includes("| node-3 | link cilium\\_vxlan | absent | vxlan, UDP 8472, up | fails |"), text);
     assert.ok(text.indexOf("| fails |") < text.indexOf("| not judged |"));
   });
