@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import type { Check, Path, Run, Sample } from "../datapath/run/run.ts";
 import { featuresOf } from "../datapath/cilium/features.ts";
-import { featuresFound, foundByChecks } from "../datapath/cilium/found-features.ts";
+import { featuresFound, foundByAgent, foundByChecks } from "../datapath/cilium/found-features.ts";
 import { datapath as datapathSchema, type Datapath } from "../datapath/config/datapath.ts";
 import { figuresOf, latencyOf } from "../datapath/run/statistics.ts";
 
@@ -281,6 +283,44 @@ export function contradictedRun(): Run {
     udp: undefined,
     latency: undefined,
     latencyUnderLoad: undefined,
+  };
+}
+
+const recorded = path.join(import.meta.dirname, "fixtures", "cilium-1.13.4", "native-bpf-masquerade-without-kpr");
+
+/**
+ * The made run as a cluster gives it on which the agents fell back: features and log line as a real 1.13.4 agent told them that
+ * was asked for BPF masquerading without kube-proxy replacement.
+ */
+export function clusterRun(making: Making = {}): Run {
+  const run = madeRun({ ...making, mode: "native" });
+  const datapath = datapathSchema.parse({
+    ...run.datapath,
+    l7Proxy: false,
+    masquerade: { implementation: "bpf" },
+    hostRouting: "bpf",
+  });
+  const planned = featuresOf(datapath, { runsCilium: true, kernel: "6.2.0" });
+  const text = (file: string): string => readFileSync(path.join(recorded, file), "utf8");
+  const log = text("agent-log.txt");
+  const found = run.nodes.map(({ name }) =>
+    foundByAgent(name, {
+      options: JSON.parse(text("cilium-config-effective.json")),
+      status: JSON.parse(text("cilium-status.json")),
+      log,
+      requested: "native, direct routes",
+    }),
+  );
+  const warnings = log.split("\n").filter((line) => line.includes("Falling back"));
+  return {
+    ...run,
+    id: run.id.replace("local-", "dev-"),
+    lab: { project: "datapath-lab", stack: "dev", kind: "cluster", cluster: "0f0ac1f5-8c4a-4c8a-9f2f-5d1b6f3f7f11" },
+    datapath,
+    nodes: run.nodes.map((node) => ({ ...node, device: "ens3" })),
+    versions: { ...run.versions, kubernetes: "v1.26.6+k3s1" },
+    features: featuresFound(planned, found),
+    cilium: { agents: run.nodes.map(({ name }) => ({ node: name, status: {}, options: {}, warnings })) },
   };
 }
 

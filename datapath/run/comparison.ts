@@ -1,7 +1,7 @@
 import { geometricMean, median } from "simple-statistics";
-import { tunnelOverheadBytes } from "../plan/plan.ts";
+import { overheadBytes } from "../plan/plan.ts";
 import type { Path, Run, Sample } from "./run.ts";
-import { datapathName, inText, pathName, paths, streamsName, wireOf } from "./run-words.ts";
+import { datapathName, encryptionOf, inText, pathName, paths, streamsName } from "./run-words.ts";
 import { factorBetween, ratiosByRound, summarise, type Factor } from "./statistics.ts";
 
 /** One side of a comparison: every run of one datapath whose figures count. */
@@ -223,12 +223,11 @@ function asked({ datapath }: Run): Record<string, string> {
 function tuning(run: Run): Record<string, string> {
   const features = (run.features ?? []).filter(({ name }) => name !== "routing");
   const pathMtuBytes = Number(run.plan[0]?.["pathMtuBytes"]);
-  const wire = wireOf(run);
-  // A tunnel's own bytes belong to the mode.
-  const mtuBytes = pathMtuBytes + (wire?.pods === "encapsulated" ? tunnelOverheadBytes : 0);
+  // A tunnel's own bytes belong to the mode, those of encryption to it.
+  const mtuBytes = pathMtuBytes + overheadBytes(run.datapath["mode"] !== "native", encryptionOf(run));
   return {
     ...Object.fromEntries(features.map(({ name, requested, effective = requested }) => [name, effective])),
-    ...(wire === undefined || Number.isNaN(mtuBytes) ? {} : { "MTU between nodes": `${mtuBytes} bytes` }),
+    ...(Number.isNaN(mtuBytes) ? {} : { "MTU between nodes": `${mtuBytes} bytes` }),
   };
 }
 

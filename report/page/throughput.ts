@@ -28,9 +28,7 @@ export function throughputSection(series: readonly Series[]): Markup | undefined
     return drawing === undefined ? [] : [{ caption, drawing }];
   });
   return section("throughput", "Throughput", [
-    plots.length === 0
-      ? html`<p>Nothing was measured: this is not the datapath that was asked for.</p>`
-      : html`${drawings(plots)}${legend}`,
+    plots.length === 0 ? html`<p>${whyNothing(series)}</p>` : html`${drawings(plots)}${legend}`,
     ...folded(
       "TCP run by run: spread, intervals, retransmits, CPU",
       series.flatMap(({ runs }) => runs.map((run) => tcpTable(run, streams, runs.length > 1))),
@@ -39,6 +37,16 @@ export function throughputSection(series: readonly Series[]): Markup | undefined
     udpTable(series),
     failures(series),
   ]);
+}
+
+function whyNothing(series: readonly Series[]): string {
+  const runs = series.flatMap((one) => one.runs);
+  if (runs.some(({ samples }) => samples.some(({ protocol }) => protocol === "tcp"))) {
+    return "No TCP sample succeeded: what failed stands below, with the reason.";
+  }
+  return runs.some(({ verdict }) => verdict === "contradicted")
+    ? "Nothing was measured: this is not the datapath that was asked for."
+    : "No TCP throughput was measured.";
 }
 
 function tcpTable(run: Run, streams: readonly number[], isOneOfMany: boolean): Markup | undefined {

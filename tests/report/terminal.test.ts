@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { stripVTControlCharacters } from "node:util";
 import { compareRuns } from "../../datapath/run/comparison.ts";
 import { comparisonText, summary, verdictText } from "../../report/terminal.ts";
-import { contradictedRun, madeRun, withFailedSample } from "../made-runs.ts";
+import { clusterRun, contradictedRun, madeRun, withFailedSample } from "../made-runs.ts";
 
 const plain = { colour: false, columns: 120 };
 
@@ -56,6 +56,13 @@ describe("summary", () => {
     const said = "Pods could not reach each other for 36600 ms while vxlan became native, routes by the network";
     assert.ok(change(true).includes(`${said}.\n`));
     assert.ok(change(false).includes(`${said}, and longer: it was not over when it was read.\n`));
+  });
+
+  it("shows what agents made of a cluster's features, and what they logged", () => {
+    const text = summary(clusterRun(), plain);
+    assert.match(text, /^stack dev: Kubernetes cluster with Cilium$/m);
+    assert.match(text, /^masquerading +BPF, IPv4 +iptables, IPv4$/m);
+    assert.match(text, /^What agents logged\nnode-1, node-2, node-3: level=warning msg="Falling back/m);
   });
 
   it("names each sample that failed", () => {
