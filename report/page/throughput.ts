@@ -17,7 +17,7 @@ import {
 import { html, type Markup } from "../markup.ts";
 import { streamsOf, type Series } from "../series.ts";
 import { drawings, folded, list, numberHeadings, section, table, type Cell } from "./parts.ts";
-import { byPath, legend, throughputPlot } from "./plots.ts";
+import { byPath, legend, throughputPlot, udpPlot } from "./plots.ts";
 
 /** TCP as plots and tables, UDP, and what failed. */
 export function throughputSection(series: readonly Series[]): Markup | undefined {
@@ -34,7 +34,7 @@ export function throughputSection(series: readonly Series[]): Markup | undefined
       series.flatMap(({ runs }) => runs.map((run) => tcpTable(run, streams, runs.length > 1))),
       series.length > 1,
     ),
-    udpTable(series),
+    ...udpParts(series),
     failures(series),
   ]);
 }
@@ -96,6 +96,20 @@ function tcpTable(run: Run, streams: readonly number[], isOneOfMany: boolean): M
     "failed",
   ];
   return table(`${datapathTitle(run)}${which}: TCP`, numberHeadings("Path", numbers), rows);
+}
+
+/** Every sample as a dot, and the table. */
+function udpParts(series: readonly Series[]): (Markup | undefined)[] {
+  const plots = (
+    [
+      { of: "lossPercent", caption: "UDP lost" },
+      { of: "bitsPerSecond", caption: "UDP received" },
+    ] as const
+  ).flatMap(({ of, caption }) => {
+    const drawing = udpPlot(series, of, caption);
+    return drawing === undefined ? [] : [{ caption, drawing }];
+  });
+  return plots.length === 0 ? [] : [html`<h3>UDP at a set rate</h3>`, drawings(plots), udpTable(series)];
 }
 
 function udpTable(series: readonly Series[]): Markup | undefined {

@@ -130,10 +130,10 @@ describe("reportHtml", () => {
 
   it("draws every sample, and the nodes' median beside the pods'", () => {
     const plots = all(parsePage(both), "svg.plot");
-    // Two datapaths, pods and nodes, five rounds; then a hundred round trips of each.
+    // Two datapaths, pods, nodes and pods on one node, five rounds; UDP between nodes; then a hundred round trips of each.
     assert.deepEqual(
       plots.map((plot) => all(plot, "circle").length),
-      [20, 20, 400, 400],
+      [30, 30, 20, 20, 600, 600],
     );
     for (const plot of plots) {
       assert.equal(all(plot, "[stroke-dasharray] line").length, 2);
@@ -146,9 +146,16 @@ describe("reportHtml", () => {
     assert.deepEqual(axes(both), [
       "Gbit/s (axis does not start at 0)",
       "Gbit/s (axis does not start at 0)",
-      "ms (axis does not start at 0)",
+      "Gbit/s (axis does not start at 0)",
+      "ms",
       "ms",
     ]);
+    const unlost = vxlan.samples.map((sample) =>
+      sample.protocol === "udp" && sample.result.outcome === "measured"
+        ? { ...sample, result: { ...sample.result, lostPackets: 0 } }
+        : sample,
+    );
+    assert.doesNotMatch(reportHtml([{ ...vxlan, samples: unlost, ...figuresOf(unlost) }]), /NaN/);
     const apart = reportHtml([madeRun({ spread: 0.6, streams: [1] })]);
     assert.equal(axes(apart)[0], "Gbit/s");
   });
@@ -156,7 +163,7 @@ describe("reportHtml", () => {
   it("names every drawing for those who don't see it", () => {
     const page = parsePage(both);
     const drawings = all(page, "figure svg");
-    assert.equal(drawings.length, 8);
+    assert.equal(drawings.length, 10);
     for (const drawing of drawings) {
       const ids = (drawing.getAttribute("aria-labelledby") ?? "").split(" ");
       const named = ids.map((id) => textOf(page.getElementById(id)));
