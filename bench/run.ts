@@ -9,7 +9,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { LocalWorkspace, PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { geometricMean, median } from "simple-statistics";
-import type { EmbeddedNode } from "../components/embedded-lab.ts";
+import { z } from "zod";
 import { compareRuns, inPercent } from "../datapath/run/comparison.ts";
 import { run as runSchema, type Run } from "../datapath/run/run.ts";
 import { factorBetween } from "../datapath/run/statistics.ts";
@@ -65,7 +65,7 @@ async function openEmpty(folder: string): Promise<OpenStack> {
     { stackName: "empty", workDir: folder },
     { pulumiCommand, envVars },
   );
-  return { stack, configFile: path.join(folder, "Pulumi.empty.yaml"), usedConfig: {} };
+  return { stack, configFile: path.join(folder, "Pulumi.empty.yaml") };
 }
 
 const bare = {
@@ -201,13 +201,38 @@ function up(count: number, rounds: number): () => Promise<void> {
           }
         }
         console.log(`  lab, without the samples' own time  ${figures(times.lab)} s`);
-        console.log(`    of it verification                ${figures(times.verification)} s`);
+        console.log(
+          `    of it verification                ${figures(times.verification)} s${aimOfVerification(count)}`,
+        );
         console.log(`  engine floor: up of an empty program ${figures(times.floor)} s`);
         console.log(`  shell script, same topology          ${figures(times.shell)} s`);
         console.log(`  lab − floor  ${(median(times.lab) - median(times.floor)).toFixed(2)} s`);
+        verificationSeconds.set(count, median(times.verification));
+        console.log(growthOfVerification(count));
       }),
     );
 }
+
+/** Median seconds of verification beyond the samples' own, by number of nodes, as far as they were measured in this call. */
+const verificationSeconds = new Map<number, number>();
+const fewNodes = 3;
+
+function aimOfVerification(count: number): string {
+  return count === fewNodes ? " (aim: at most 5 s)" : "";
+}
+
+/** Linear growth at most: so many times as long as there are times as many nodes. */
+function growthOfVerification(count: number): string {
+  const [few, these] = [verificationSeconds.get(fewNodes), verificationSeconds.get(count)];
+  if (count === fewNodes || few === undefined || these === undefined) {
+    return `  verification a node  ${((these ?? NaN) / count).toFixed(2)} s`;
+  }
+  const aim = (count / fewNodes).toFixed(1);
+  return `  verification of ${count} nodes against ${fewNodes}  ${(these / few).toFixed(1)} times as long (aim: linear, at most ${aim})`;
+}
+
+const benchNode = z.object({ pod: z.object({ namespace: z.string(), address: z.string() }) });
+const benchNodes = z.tuple([benchNode, benchNode]);
 
 const throughput: Comparison = {
   name: "throughput",
@@ -220,7 +245,7 @@ const throughput: Comparison = {
       try {
         const { outputs } = await lab.stack.up({ configFile: lab.configFile, showSecrets: false });
         const run = runSchema.parse(outputs["verification"]?.value);
-        const [from, to] = outputs["nodes"]?.value as [EmbeddedNode, EmbeddedNode];
+        const [from, to] = benchNodes.parse(outputs["nodes"]?.value);
         const measured: number[] = [];
         for (let round = 0; round < samples.samples; round += 1)
           measured.push(
@@ -236,6 +261,8 @@ const throughput: Comparison = {
     }),
 };
 
+const iperf3Report = z.object({ end: z.object({ sum_received: z.object({ bits_per_second: z.number() }) }) });
+
 /** Gbit/s of one TCP stream between two namespaces. Throws where it does not start or end in time. */
 async function iperf3ByHand(from: string, to: string, address: string, durationSeconds: number): Promise<number> {
   const server = spawn("ip", ["netns", "exec", to, "iperf3", "-s", "-1", "-p", "5999", "--forceflush"]);
@@ -243,7 +270,7 @@ async function iperf3ByHand(from: string, to: string, address: string, durationS
   try {
     await once(server.stdout, "data", { signal: AbortSignal.timeout(10_000) });
     const { stdout } = await execute("ip", client, { timeout: (durationSeconds + 30) * 1000 });
-    const { end } = JSON.parse(stdout) as { end: { sum_received: { bits_per_second: number } } };
+    const { end } = iperf3Report.parse(JSON.parse(stdout));
     return end.sum_received.bits_per_second / 1e9;
   } finally {
     server.kill("SIGKILL");
@@ -289,7 +316,7 @@ done
 const ratio: Comparison = {
   name: "ratio",
   about:
-    "native against VXLAN: by compare's own figures, and by ip and iperf3 in namespaces made by hand (aim: they agree)",
+    "native against VXLAN: by compare's own figures, and by ip and iperf3 in namespaces made by hand (aim: compare's interval holds what was found by hand)",
   run: () =>
     inFolder(async (folder) => {
       const modes = ["vxlan", "native"] as const;
@@ -311,7 +338,7 @@ const ratio: Comparison = {
             for (let sample = 0; sample < settings.samples; sample += 1) {
               samples.push(await iperf3ByHand("hand-1-pod", "hand-2-pod", "10.77.2.10", settings.durationSeconds));
             }
-            // One observation a turn, as compare has it from three runs a side on.
+            // One observation a turn, as compare has it from two runs a side on.
             hand[mode].push(geometricMean(samples));
           }
         }
@@ -323,14 +350,16 @@ const ratio: Comparison = {
       const byLab = differences.find(({ path: name, protocol }) => name === "podToPod" && protocol === "tcp")?.absolute;
       const plain = factorBetween(hand.native, hand.vxlan);
       if (byLab?.confidence === undefined || plain?.confidence === undefined) throw new Error("too few samples");
-      const agree =
-        byLab.confidence.lower <= plain.confidence.upper && plain.confidence.lower <= byLab.confidence.upper;
+      const { lower, upper } = byLab.confidence;
+      const agree = lower <= plain.factor && plain.factor <= upper;
+      const overlap = lower <= plain.confidence.upper && plain.confidence.lower <= upper;
       console.log(`  lab      native against VXLAN ${inPercent(byLab)}`);
       console.log(`  by hand  native against VXLAN ${inPercent(plain)}`);
       // Intervals as wide as that hold almost any answer.
-      const isVague = [byLab.confidence, plain.confidence].some(({ lower, upper }) => upper / lower > 1.5);
+      const isVague = [byLab.confidence, plain.confidence].some((one) => one.upper / one.lower > 1.5);
       if (isVague) console.log("  too wide to tell whether they agree: leave the machine alone and run it again");
-      else console.log(`  the 95 % intervals ${agree ? "overlap" : "do not overlap"}`);
+      console.log(`  compare's interval ${agree ? "holds" : "does not hold"} the figure found by hand`);
+      console.log(`  the two 95 % intervals ${overlap ? "overlap" : "do not overlap"}`);
     }),
 };
 

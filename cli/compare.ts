@@ -33,36 +33,49 @@ export function turns(datapaths: readonly string[], rounds: number): { datapath:
   );
 }
 
+/** What a comparison came to. */
+export interface Taken {
+  readonly taken: readonly Turn[];
+  /** Whether the lab is as it was again. */
+  readonly restored: boolean;
+}
+
 /**
  * Measures each datapath in its turn and leaves the lab as it was. A turn that fails is kept as failed and the others go on;
- * once `signal` aborts no further turn begins.
+ * once `signal` aborts no further turn begins. Where the lab can't be brought back, that is said and what was measured is kept.
  */
-export async function takeTurns(lab: SwitchedLab, options: CompareOptions): Promise<Turn[]> {
+export async function takeTurns(lab: SwitchedLab, options: CompareOptions): Promise<Taken> {
   const { datapaths, rounds, signal, log, now = performance.now.bind(performance) } = options;
   const beganAt = now();
   const planned = turns(datapaths, rounds);
   const taken: Turn[] = [];
-  try {
-    for (const [index, { datapath, round }] of planned.entries()) {
-      if (signal.aborted) {
-        log(`Interrupted: ${planned.length - index} of ${planned.length} turns were not taken.`);
-        break;
-      }
-      // What a turn takes is known from the first on.
-      const left = ((now() - beganAt) / 1000 / index) * (planned.length - index);
-      const estimate = index === 0 ? "" : ` (about ${duration(left)} left)`;
-      log(`Turn ${index + 1} of ${planned.length}: ${datapath}, round ${round} of ${rounds}${estimate}`);
-      try {
-        taken.push({ datapath, round, run: await lab.measure(datapath, `${Date.now()}-${index}`) });
-      } catch (error) {
-        const failure = error instanceof Error ? error.message : String(error);
-        taken.push({ datapath, round, failure });
-        log(`${datapath}, round ${round}: ${failure}`);
-      }
+  for (const [index, { datapath, round }] of planned.entries()) {
+    if (signal.aborted) {
+      log(`Interrupted: ${planned.length - index} of ${planned.length} turns were not taken.`);
+      break;
     }
-  } finally {
-    log("Leaving the lab as it was …");
-    await lab.restore();
+    // What a turn takes is known from the first on.
+    const left = ((now() - beganAt) / 1000 / index) * (planned.length - index);
+    const estimate = index === 0 ? "" : ` (about ${duration(left)} left)`;
+    log(`Turn ${index + 1} of ${planned.length}: ${datapath}, round ${round} of ${rounds}${estimate}`);
+    try {
+      taken.push({ datapath, round, run: await lab.measure(datapath, `${Date.now()}-${index}`) });
+    } catch (error) {
+      const failure = messageOf(error);
+      taken.push({ datapath, round, failure });
+      log(`${datapath}, round ${round}: ${failure}`);
+    }
   }
-  return taken;
+  log("Leaving the lab as it was …");
+  try {
+    await lab.restore();
+    return { taken, restored: true };
+  } catch (error) {
+    log(`The lab could not be left as it was: ${messageOf(error)}`);
+    return { taken, restored: false };
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -12,7 +12,7 @@ const usage = `npm run lab -- [COMMAND] [OPTIONS]
   kubeconfig print the kubeconfig of the cluster that the lab made, which is a secret: kubeconfig --stack dev > FILE
   explain    print what a datapath asks for: features, Helm values, plan
   doctor     check everything that up will need, with the way out of what is missing
-  compare    measure datapaths in turn, or compare kept runs: compare A.json B.json
+  compare    measure datapaths by turns, or compare kept runs: compare A.json B.json
   report     write kept runs as a page, .lab/report.html: report [RUN.json …]
   verify     prove and measure the datapath of any cluster, by pods that it removes again: verify --kubeconfig F
 
@@ -20,7 +20,7 @@ const usage = `npm run lab -- [COMMAND] [OPTIONS]
   --datapath MODE    vxlan, geneve or native, instead of the stack's; native:router, native:bgp say who carries the routes
   --json             print JSON alone on standard output, all else on standard error
   --datapaths A,B    compare: the datapaths (default: vxlan,native)
-  --rounds N         compare: how often each is measured (default: 2)
+  --rounds N         compare: how often each is measured (default: 3)
   --file F           explain, verify: take the config from a YAML or JSON file, - for standard input
   --kubeconfig F     verify: the cluster's kubeconfig (default: KUBECONFIG, else kubectl's own)
   --context C        verify: the context in it
@@ -56,7 +56,7 @@ const takes: Readonly<Record<Name, { readonly options: readonly Option[]; readon
 };
 
 const everyCommandTakes: readonly string[] = ["stack", "json", "help"];
-const defaultRounds = 2;
+const defaultRounds = 3;
 
 /** What a person did wrong at the command line. */
 class Misuse extends Error {}
@@ -167,5 +167,5 @@ function refuseUnread(name: Name, operands: readonly string[], given: readonly s
 function roundsOf(text: string | undefined): number {
   const rounds = text === undefined ? defaultRounds : Number(text);
   if (Number.isInteger(rounds) && rounds >= 1 && rounds <= 100) return rounds;
-  throw misuse(`--rounds ${text ?? ""} is no number of rounds.`, "Write a whole number from 1 to 100.");
+  throw misuse(`--rounds takes a whole number from 1 to 100, not ${text ?? ""}.`, help);
 }

@@ -81,8 +81,6 @@ export interface OpenStack {
   readonly stack: Stack;
   /** Stack config of this call: the committed file's with the overrides. Operations are given it as `configFile`. */
   readonly configFile: string;
-  /** The config that the stack was last opened with before this call; this call's where there was none. */
-  readonly usedConfig: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -123,8 +121,36 @@ export async function openStack(
 
   const stack = await LocalWorkspace.selectStack({ stackName, workDir: root }, { pulumiCommand, envVars });
   if (envVars.PULUMI_BACKEND_URL === stateIn(state)) await releaseAbandonedLock(stack, state, configFile, log);
-  const usedConfig = Object.keys(used.config).length === 0 ? config : withoutProject(used.config);
-  return { stack, configFile, usedConfig };
+  return { stack, configFile };
+}
+
+/** Where the config of a stack's last `up` is kept: other calls open the stack with a config of their own, and apply nothing. */
+function appliedConfigFile(stack: string): string {
+  return path.join(labFolder, "applied", `${stack}.json`);
+}
+
+/** Keeps the config of an `up` that begins: also one that fails leaves the stack nearer to it than to what was before. */
+export async function keepAppliedConfig(stack: string, config: Readonly<Record<string, unknown>>): Promise<void> {
+  const file = appliedConfigFile(stack);
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(`${file}.new`, JSON.stringify(config));
+  await rename(`${file}.new`, file);
+}
+
+/** The config of the stack's last `up`; nothing where it had none here. */
+export async function appliedConfig(stack: string): Promise<Record<string, unknown> | undefined> {
+  const file = appliedConfigFile(stack);
+  return existsSync(file) ? z.looseObject({}).parse(JSON.parse(await readFile(file, "utf8"))) : undefined;
+}
+
+const exportedState = z.object({
+  resources: z.array(z.object({ custom: z.boolean().default(false), type: z.string() })).default([]),
+});
+
+/** Whether a stack has made anything that still stands, also where its only `up` failed and there are no outputs. */
+export async function stands(stack: Pick<Stack, "exportStack">): Promise<boolean> {
+  const { resources } = exportedState.parse((await stack.exportStack()).deployment);
+  return resources.some(({ custom, type }) => custom && !type.startsWith("pulumi:"));
 }
 
 /** The passphrase of a state folder: made once, readable by its owner only. */

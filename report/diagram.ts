@@ -1,7 +1,11 @@
-import { wireOf, type PlannedWire } from "../datapath/run/run-words.ts";
+import { encryptionOf, wireOf, type PlannedWire } from "../datapath/run/run-words.ts";
 import type { Check, Run } from "../datapath/run/run.ts";
+import { datapathTitle } from "./format.ts";
 import { html, type Markup } from "./markup.ts";
 import { wrap } from "./text-table.ts";
+
+/** A wire whose packets can be read: not encrypted. */
+type ReadableWire = Exclude<PlannedWire, { pods: "encrypted" }>;
 
 /** One header of a packet as it goes over the wire. */
 interface Header {
@@ -15,7 +19,7 @@ interface Header {
  * Sizes: IEEE 802.3 without tag and checksum 14, RFC 791 20, RFC 768 8, RFC 7348 8, RFC 8926 8 without options, RFC 9293 20 with
  * the timestamps of RFC 7323 12, which Linux sends unless told not to.
  */
-export function headersOf(wire: PlannedWire): readonly Header[] {
+export function headersOf(wire: ReadableWire): readonly Header[] {
   const tunnel: readonly Header[] =
     wire.pods === "bare"
       ? []
@@ -41,7 +45,7 @@ export interface PacketBudget {
 }
 
 /** @param pathMtuBytes largest IPv4 packet from pod to pod */
-export function packetBudget(wire: PlannedWire, pathMtuBytes: number): PacketBudget {
+export function packetBudget(wire: ReadableWire, pathMtuBytes: number): PacketBudget {
   const headers = headersOf(wire);
   const sum = (kind: Header["kind"]): number =>
     headers.filter((header) => header.kind === kind).reduce((bytes, header) => bytes + header.bytes, 0);
@@ -63,13 +67,35 @@ export function foundPathMtu({ checks }: Pick<Run, "checks">): number | undefine
   return found.length === 0 ? undefined : Math.min(...found);
 }
 
+const wireChecks = "pod packets on the wire";
+
+/** Whether every capture showed pod packets as they were planned to be. */
+function wireHolds({ checks }: Pick<Run, "checks">): boolean {
+  const captures = checks.filter(({ name }) => name.startsWith(wireChecks));
+  return captures.length > 0 && captures.every(({ ok }) => ok === true);
+}
+
+/** Why no packet of a run can be drawn, as a sentence; absent where one can. */
+export function whyNoPacket(run: Run): string | undefined {
+  const title = datapathTitle(run);
+  if (!wireHolds(run))
+    return `${title}: no packet is drawn, because what was on the wire was not seen to be what was planned.`;
+  if (encryptionOf(run) !== undefined)
+    return `${title}: no packet is drawn, because what is inside an encrypted one can't be read from the wire.`;
+  return foundPathMtu(run) === undefined ? `${title}: no packet is drawn, because no path MTU was found.` : undefined;
+}
+
 const width = 340;
 
-/** A full-sized frame between pods, to scale; its headers once more, enlarged and to scale among themselves. */
+/**
+ * A full-sized frame between pods, to scale; its headers once more, enlarged and to scale among themselves. Nothing where
+ * `whyNoPacket` has a reason.
+ */
 export function packetDiagram(run: Run, id: string): Markup | undefined {
   const wire = wireOf(run);
   const pathMtuBytes = foundPathMtu(run);
-  if (wire === undefined || pathMtuBytes === undefined) return undefined;
+  if (whyNoPacket(run) !== undefined || pathMtuBytes === undefined) return undefined;
+  if (wire === undefined || wire.pods === "encrypted") return undefined;
   const budget = packetBudget(wire, pathMtuBytes);
   const headers = headersOf(wire);
   const scale = width / budget.frameBytes;
@@ -204,7 +230,7 @@ export function pathDiagram(run: Run, id: string): Markup | undefined {
     <text class="name" x="0" y="11">${shortened(first.name)}</text>
     <text class="name" x="${width - columnWidth}" y="11">${shortened(second.name)}</text>
     ${drawn}
-    ${(wire.pods === "encapsulated" ? ["wire tunnel", "wire"] : ["wire"]).map(
+    ${(wireHolds(run) ? (wire.pods === "bare" ? ["wire"] : ["wire tunnel", "wire"]) : ["wire unproven"]).map(
       (name) =>
         html`<path
           class="${name}"
@@ -261,7 +287,7 @@ function boxesOf({ checks }: Run, node: Run["nodes"][number], peer: Run["nodes"]
     own.find(({ name }) => name === `route looked up for ${peer.name}'s pod`) ??
     own.find(({ name }) => name === `route to ${peer.podCidr}`);
   const pathMtu = own.find(({ name }) => name === `path MTU to ${peer.name}'s pod`);
-  const pod: Box = { title: "pod", lines: [`eth0, in ${node.podCidr}`], state: "plain" };
+  const pod: Box = { title: "pod", lines: [`in ${node.podCidr}`], state: "plain" };
   return [
     ...(pathMtu === undefined
       ? [pod]
@@ -273,15 +299,15 @@ function boxesOf({ checks }: Run, node: Run["nodes"][number], peer: Run["nodes"]
     ...(shown.length === 0 && links.length > 0
       ? [{ title: "tunnel device", lines: ["absent"], state: "absent" as const }]
       : shown.flatMap((check) => judged(check.name.replace(/^link /, ""), check))),
-    { title: "NIC eth0", lines: [node.address], state: "plain" },
+    { title: node.device === undefined ? "NIC" : `NIC ${node.device}`, lines: [node.address], state: "plain" },
   ];
 }
 
 function wireLines({ checks }: Run, nodes: readonly string[]): string[] {
   return checks
-    .filter(({ name, node }) => name.startsWith("pod packets on the wire") && node === nodes[0])
+    .filter(({ name, node }) => name.startsWith(wireChecks) && node === nodes[0])
     .map(({ name, found, ok }) => {
-      const what = name.replace("pod packets on the wire", "").replace(/^,? /, "");
+      const what = name.replace(wireChecks, "").replace(/^,? /, "");
       return `${ok === true ? "" : ok === false ? "wrong: " : "unknown: "}${what}: ${found}`;
     });
 }

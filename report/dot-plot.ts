@@ -50,7 +50,9 @@ export function dotPlot(
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const room = Math.max((high - low) * 0.06, high * 0.01);
   // From zero where the samples lie far apart anyway: less than that would crowd them at the axis's end.
-  const start = low < high * 0.4 ? 0 : low - room;
+  const start = low <= high * 0.4 ? 0 : low - room;
+  // Nothing but zeros has a scale all the same.
+  const end = high === 0 ? 1 : high + room;
   const isMany = Math.max(0, ...rows.map(({ samples }) => samples.length)) > 30;
   const drawing: unknown = Plot.plot({
     document,
@@ -62,7 +64,7 @@ export function dotPlot(
     marginLeft: Math.max(...rows.map(({ label }) => label.length)) * characterWidth + 12,
     style: { fontSize: "12px", overflow: "visible" },
     x: {
-      domain: [start, high + room],
+      domain: [start, end],
       label: start === 0 ? about.axis : `${about.axis} (axis does not start at 0)`,
       labelAnchor: "center",
       labelArrow: "none",

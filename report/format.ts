@@ -95,13 +95,26 @@ export function verdictSentence(run: Run): string {
 /** The datapath in words: `VXLAN over UDP 8472`, `Native routing through a router`. */
 export function datapathTitle(run: Pick<Run, "datapath" | "plan">): string {
   const wire = wireOf(run);
-  if (wire === undefined) return inText(datapathName(run));
-  if (wire.pods === "bare") {
-    const carrier = routesCarrier(run);
-    const by = { router: " through a router", bgp: " by BGP" }[carrier ?? ""] ?? "";
-    return `Native routing${by}`;
-  }
-  return `${wire.protocol === "vxlan" ? "VXLAN" : "Geneve"} over UDP ${wire.port}`;
+  const name = datapathName(run);
+  if (wire === undefined) return inText(name);
+  if (wire.pods === "encapsulated") return `${inText(wire.protocol)} over UDP ${wire.port}`;
+  const carrier = routesCarrier(run);
+  const by = { router: " through a router", bgp: " by BGP" }[carrier ?? ""] ?? "";
+  const carried = name.startsWith("native") ? `Native routing${by}` : inText(name);
+  return wire.pods === "bare" ? carried : `${carried}, encrypted by ${inText(wire.protocol)}`;
+}
+
+/** Log lines in which agents say that they fall back, each with the nodes whose agent said it. */
+export function agentWarnings({ cilium }: Pick<Run, "cilium">): string[] {
+  const saidOn = new Map<string, string[]>();
+  for (const { node, warnings } of cilium?.agents ?? [])
+    for (const warning of new Set(warnings)) saidOn.set(warning, [...(saidOn.get(warning) ?? []), node]);
+  return [...saidOn].map(([warning, nodes]) => `${nodes.join(", ")}: ${warning}`);
+}
+
+/** Every kernel among a run's nodes: `6.1.0-18-amd64`. */
+export function kernelsOf({ kernel, nodes }: Pick<Run, "kernel" | "nodes">): string {
+  return [...new Set(nodes.map((node) => node.kernel ?? kernel))].join(", ");
 }
 
 /** What kind of lab the numbers come from, said plainly. */

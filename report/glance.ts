@@ -1,6 +1,6 @@
 import { pathName, streamsName } from "../datapath/run/run-words.ts";
 import type { Path } from "../datapath/run/run.ts";
-import { summarise } from "../datapath/run/statistics.ts";
+import { factorOfPairs, ratiosByRound, summarise } from "../datapath/run/statistics.ts";
 import { count, gigabits, milliseconds, none, percent } from "./format.ts";
 import { streamsOf, tcpSamples, type Series } from "./series.ts";
 
@@ -25,10 +25,8 @@ export function glanceRows(series: readonly Series[]): GlanceRow[] {
     const key = String(streams);
     return [
       each(`TCP, ${streamsName(streams)}, pod ÷ node`, (runs) => {
-        const [pods, nodes] = (["podToPod", "nodeToNode"] as const).map((path) =>
-          medianOf(tcpSamples(runs, path, streams)),
-        );
-        return pods === undefined || nodes === undefined || nodes === 0 ? none : (pods / nodes).toFixed(2);
+        const ratio = factorOfPairs(runs.flatMap((run) => ratiosByRound(run.samples, streams)));
+        return ratio === undefined ? none : ratio.factor.toFixed(2);
       }),
       each(`TCP, ${streamsName(streams)}, retransmits, pod to pod`, (runs) =>
         count(medianOf(runs.flatMap(({ retransmits }) => retransmits.podToPod[key]?.samples ?? []))),

@@ -1,6 +1,6 @@
 import type { Outcome } from "../datapath/run/comparison.ts";
 import type { Run } from "../datapath/run/run.ts";
-import { datapathTitle, labTitle } from "./format.ts";
+import { datapathTitle, kernelsOf, labTitle } from "./format.ts";
 import { html } from "./markup.ts";
 import { comparisonSections, glanceSection } from "./page/comparison.ts";
 import { conditionSection, repeatSection } from "./page/conditions.ts";
@@ -28,7 +28,8 @@ export function reportHtml(runs: readonly [Run, ...Run[]], outcomes: readonly Ou
   const body = html`<header>
       <h1>${title}</h1>
       <p class="lead">
-        ${capitalised(labTitle(first))}. ${first.nodes.length} nodes, kernel ${first.kernel}, ${day(first.time)}.
+        ${capitalised(labTitle(first))}. ${first.nodes.length} nodes, kernel
+        ${[...new Set(runs.map(kernelsOf))].join(" and ")}, ${day(first.time)}.
       </p>
       <ul class="verdicts">
         ${verdictLines(runs).map(
@@ -42,7 +43,7 @@ export function reportHtml(runs: readonly [Run, ...Run[]], outcomes: readonly Ou
     </header>
     <main>
       ${comparisonSections(outcomes)} ${glanceSection(series)} ${isProven ? [numbers, proof] : [proof, numbers]}
-      ${conditionSection(runs)} ${repeatSection(runs)}
+      ${conditionSection(series)} ${repeatSection(runs)}
     </main>
     <footer>
       <p>

@@ -2,11 +2,13 @@ import type { Outcome } from "../datapath/run/comparison.ts";
 import { inText, pathName, paths, streamsName } from "../datapath/run/run-words.ts";
 import type { Run } from "../datapath/run/run.ts";
 import {
+  agentWarnings,
   count,
   cpuUse,
   datapathTitle,
   failedSamples,
   gigabits,
+  kernelsOf,
   labTitle,
   milliseconds,
   none,
@@ -39,7 +41,7 @@ export function reportMarkdown(runs: readonly [Run, ...Run[]], outcomes: readonl
     failures(series),
     features(series),
     ...(runs.length > 1 ? [folded("Run by run", numbers)] : numbers),
-    conditions(runs[0]),
+    conditions(series),
     `\`\`\`sh\n${repeatCommands(runs).join("\n")}\n\`\`\``,
   ];
   return `${blocks.filter((block) => block !== undefined).join("\n\n")}\n`;
@@ -124,8 +126,12 @@ function features(series: readonly Series[]): string | undefined {
   const headings = ["Feature", "Requested", "In effect"];
   const differing = all.filter(({ requested, effective }) => requested !== effective);
   if (all.length === 0) return undefined;
+  const warnings = series.flatMap(({ name: datapath, runs }) =>
+    [...new Set(runs.flatMap(agentWarnings))].map((one) => `${datapath}, ${one}`),
+  );
   return [
     ...(differing.length === 0 ? [] : [table(headings, rows(differing), "words")]),
+    ...(warnings.length === 0 ? [] : [["What agents logged:", ...warnings.map((one) => `- ${text(one)}`)].join("\n")]),
     folded("Requested and in effect, feature by feature", [table(headings, rows(all), "words")]),
   ].join("\n\n");
 }
@@ -217,12 +223,22 @@ function latency(run: Run): string | undefined {
   );
 }
 
-function conditions(run: Run): string {
-  const { cpuCount, cpuModel, settings } = run.conditions;
+/** Said once where every run has the same, else datapath by datapath. */
+function conditions(series: readonly Series[]): string {
+  const of = (run: Run): string => {
+    const { cpuCount, cpuModel, settings } = run.conditions;
+    return [
+      `${text(labTitle(run))}; ${run.nodes.length} nodes, kernel ${text(kernelsOf(run))}, ${cpuCount} × ${text(cpuModel)};`,
+      `${settings.samples} rounds of ${settings.durationSeconds} s.`,
+      ...offloads(run).map(([nodes, words]) => `Offloads of ${text(nodes)}: ${text(words === "" ? none : words)}.`),
+    ].join(" ");
+  };
+  const each = series.map(({ name, runs }) => ({ name, said: [...new Set(runs.map(of))] }));
+  const all = new Set(each.flatMap(({ said }) => said));
+  const [first] = series;
+  const began = first === undefined ? "" : ` Measured ${first.runs[0].time.slice(0, 16).replace("T", " ")} UTC.`;
   return [
-    `${text(labTitle(run))}; ${run.nodes.length} nodes, kernel ${text(run.kernel)}, ${cpuCount} × ${text(cpuModel)};`,
-    `${settings.samples} rounds of ${settings.durationSeconds} s; ${run.time.slice(0, 16).replace("T", " ")} UTC.`,
-    ...offloads(run).map(([nodes, words]) => `Offloads of ${text(nodes)}: ${text(words === "" ? none : words)}.`),
-    "Intervals are 95 % confidence intervals. CPU is in percent of one core.",
-  ].join(" ");
+    ...(all.size === 1 ? all : each.flatMap(({ name, said }) => said.map((one) => `${text(name)}: ${one}`))),
+    `Intervals are 95 % confidence intervals. CPU is iperf3's own, in percent of one core.${began}`,
+  ].join("\n\n");
 }

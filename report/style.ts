@@ -33,6 +33,7 @@ svg .box { color: var(--text); }
 .box.absent text { fill: var(--muted); }
 .flow { stroke: var(--muted); stroke-width: 1.25; }
 .wire { fill: none; stroke: var(--text); stroke-width: 2.5; }
+.unproven { stroke: var(--failed); stroke-dasharray: 5 4; }
 .tunnel { stroke: var(--outer); stroke-width: 9; stroke-linejoin: round; }
 `;
 

@@ -3,11 +3,13 @@ import type { Outcome } from "../datapath/run/comparison.ts";
 import { inText, pathName, paths, streamsName } from "../datapath/run/run-words.ts";
 import { stillCutOff, type Check, type Run, type Verdict } from "../datapath/run/run.ts";
 import {
+  agentWarnings,
   count,
   cpuUse,
   datapathTitle,
   failedSamples,
   gigabits,
+  kernelsOf,
   labTitle,
   milliseconds,
   percent,
@@ -66,6 +68,10 @@ export function summary(run: Run, options: TerminalOptions): string {
     ],
     checkLines(run, columns, paint),
     section(heading("Requested and in effect"), featureLines(run, columns, paint)),
+    section(
+      heading("What agents logged"),
+      agentWarnings(run).flatMap((text) => wrap(text, columns)),
+    ),
     section(
       heading(`TCP throughput, Gbit/s`) + paint("dim", `  ${sampling(run)}`),
       throughputLines(run, columns, paint),
@@ -126,9 +132,10 @@ export function comparisonText(comparison: Outcome, options: TerminalOptions): s
 const section = (title: string, lines: readonly string[]): string[] => (lines.length === 0 ? [] : [title, ...lines]);
 
 /** `kernel 6.1.0-18-amd64; 2 × AMD EPYC 7763 64-Core Processor` */
-function machineTitle({ kernel, nodes, conditions: { cpuCount, cpuModel } }: Run): string {
-  const kernels = [...new Set(nodes.map((node) => node.kernel ?? kernel))];
-  return `${kernels.length > 1 ? "kernels" : "kernel"} ${kernels.join(", ")}; ${cpuCount} × ${cpuModel}`;
+function machineTitle(run: Run): string {
+  const { cpuCount, cpuModel } = run.conditions;
+  const kernels = kernelsOf(run);
+  return `${kernels.includes(", ") ? "kernels" : "kernel"} ${kernels}; ${cpuCount} × ${cpuModel}`;
 }
 
 function sampling({ conditions: { settings } }: Run): string {

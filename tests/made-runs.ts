@@ -1,4 +1,9 @@
-import type { Check, Feature, Path, Run, Sample } from "../datapath/run/run.ts";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import type { Check, Path, Run, Sample } from "../datapath/run/run.ts";
+import { featuresOf } from "../datapath/cilium/features.ts";
+import { featuresFound, foundByAgent, foundByChecks } from "../datapath/cilium/found-features.ts";
+import { datapath as datapathSchema, type Datapath } from "../datapath/config/datapath.ts";
 import { figuresOf, latencyOf } from "../datapath/run/statistics.ts";
 
 /** Numbers between 0 and 1, the same for the same seed (mulberry32): made runs look like measured ones and never change. */
@@ -92,18 +97,17 @@ function checksOf(mode: Mode): Check[] {
       carrier === undefined
         ? holds("pod packets on the wire, bare", "some", "6388 packets")
         : holds("pod packets on the wire, bare", "none"),
+      holds(
+        `source of the pod's packets at ${names[(index + 1) % names.length] ?? ""}`,
+        `${address(index)} (masqueraded)`,
+      ),
     ];
   });
 }
 
-function featuresOf(mode: Mode): Feature[] {
-  const routing = { vxlan: "VXLAN, UDP 8472", geneve: "Geneve, UDP 6081", native: "native, routes on each node" }[mode];
-  const same = (name: string, value: string): Feature => ({ name, requested: value, effective: value });
-  return [
-    same("routing", routing),
-    same("path MTU", mode === "native" ? "1500 bytes" : "1450 bytes"),
-    same("masquerading", "outside 10.42.0.0/16"),
-  ];
+/** What was asked for, with every default. */
+function datapathOf(mode: Mode): Datapath {
+  return datapathSchema.parse(mode === "native" ? { mode, ipv4NativeRoutingCIDR: "10.42.0.0/16" } : { mode });
 }
 
 /** How a made run departs from a plain, confirmed one. */
@@ -185,6 +189,8 @@ export function madeRun(making: Making = {}): Run {
       Array.from({ length: 100 }, () => Number((milliseconds * Math.exp(0.14 * Math.abs(deviate(chance)))).toFixed(3))),
     );
   const onOneNode = seeded(seed + 100);
+  const [datapath, checks] = [datapathOf(mode), checksOf(mode)];
+  const planned = featuresOf(datapath, { runsCilium: false });
   const id = `local-${mode}-${new Date(start).toISOString().replaceAll(/[:.]/g, "-")}`;
   return {
     schemaVersion: 1,
@@ -192,12 +198,13 @@ export function madeRun(making: Making = {}): Run {
     time: new Date(start).toISOString(),
     elapsedSeconds: 20 + samples.length * 2.3,
     lab: { project: "datapath-lab", stack: "local", kind: "namespaces" },
-    datapath: mode === "native" ? { mode, ipv4NativeRoutingCIDR: "10.42.0.0/16" } : { mode, port: tunnels[mode].port },
+    datapath,
     plan: planOf(mode),
     nodes: names.map((name, index) => ({
       name,
       address: address(index),
       podCidr: podCidr(index),
+      device: "eth0",
       kernel: "6.1.0-18-amd64",
     })),
     kernel: "6.1.0-18-amd64",
@@ -225,8 +232,8 @@ export function madeRun(making: Making = {}): Run {
       },
     },
     verdict: "confirmed",
-    checks: checksOf(mode),
-    features: featuresOf(mode),
+    checks,
+    features: featuresFound(planned, foundByChecks(planned, checks)),
     samples,
     ...figuresOf(samples),
     latency: {
@@ -276,6 +283,44 @@ export function contradictedRun(): Run {
     udp: undefined,
     latency: undefined,
     latencyUnderLoad: undefined,
+  };
+}
+
+const recorded = path.join(import.meta.dirname, "fixtures", "cilium-1.13.4", "native-bpf-masquerade-without-kpr");
+
+/**
+ * The made run as a cluster gives it on which the agents fell back: features and log line as a real 1.13.4 agent told them that
+ * was asked for BPF masquerading without kube-proxy replacement.
+ */
+export function clusterRun(making: Making = {}): Run {
+  const run = madeRun({ ...making, mode: "native" });
+  const datapath = datapathSchema.parse({
+    ...run.datapath,
+    l7Proxy: false,
+    masquerade: { implementation: "bpf" },
+    hostRouting: "bpf",
+  });
+  const planned = featuresOf(datapath, { runsCilium: true, kernel: "6.2.0" });
+  const text = (file: string): string => readFileSync(path.join(recorded, file), "utf8");
+  const log = text("agent-log.txt");
+  const found = run.nodes.map(({ name }) =>
+    foundByAgent(name, {
+      options: JSON.parse(text("cilium-config-effective.json")),
+      status: JSON.parse(text("cilium-status.json")),
+      log,
+      requested: "native, direct routes",
+    }),
+  );
+  const warnings = log.split("\n").filter((line) => line.includes("Falling back"));
+  return {
+    ...run,
+    id: run.id.replace("local-", "dev-"),
+    lab: { project: "datapath-lab", stack: "dev", kind: "cluster", cluster: "0f0ac1f5-8c4a-4c8a-9f2f-5d1b6f3f7f11" },
+    datapath,
+    nodes: run.nodes.map((node) => ({ ...node, device: "ens3" })),
+    versions: { ...run.versions, kubernetes: "v1.26.6+k3s1" },
+    features: featuresFound(planned, found),
+    cilium: { agents: run.nodes.map(({ name }) => ({ node: name, status: {}, options: {}, warnings })) },
   };
 }
 

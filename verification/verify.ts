@@ -34,7 +34,8 @@ const parallelProbes = 16;
 const warmUpMegabytes = 256;
 
 /** What is verified, whatever kind of lab it is. */
-export interface VerificationSubject extends Pick<VerificationSpec, "lab" | "datapath" | "pool" | "plan" | "settings"> {
+export interface VerificationSubject extends Pick<VerificationSpec, "datapath" | "pool" | "plan" | "settings"> {
+  readonly lab: Run["lab"];
   readonly nodes: readonly VerifiedNode[];
   readonly features: readonly PlannedFeature[];
   /** Versions of what the lab runs, beside those of the tools. */
@@ -188,7 +189,13 @@ export async function verify(
       lab: spec.lab,
       datapath: spec.datapath,
       plan: plan.map((nodePlan: NodePlan) => ({ ...nodePlan })),
-      nodes: nodes.map(({ name, address, podCidr, kernel = release() }) => ({ name, address, podCidr, kernel })),
+      nodes: nodes.map(({ name, address, podCidr, device, kernel = release() }) => ({
+        name,
+        address,
+        podCidr,
+        device,
+        kernel,
+      })),
       kernel: first.kernel ?? release(),
       versions: { ...(await toolVersions(hosts.node(first.name))), ...spec.versions },
       conditions: {

@@ -6,7 +6,15 @@ import { run as runSchema } from "../../datapath/run/run.ts";
 import { terminal, withDatapath, type Call, type Command, type Config } from "../call.ts";
 import { takeTurns, type SwitchedLab } from "../compare.ts";
 import { open, watch } from "../operation.ts";
-import { labFolder, openStack, projectName, readStackConfig, runsFolderOf } from "../workspace.ts";
+import {
+  appliedConfig,
+  labFolder,
+  openStack,
+  projectName,
+  readStackConfig,
+  runsFolderOf,
+  stands,
+} from "../workspace.ts";
 
 export const compare: Command = async (call) => {
   if (call.operands.length > 0) {
@@ -21,7 +29,7 @@ export const compare: Command = async (call) => {
   refuseUnmanaged(committed, call.stack);
   // Ctrl-C ends what compiles modules as well: what is needed after it has to be there before.
   await import("../report.ts");
-  const taken = await takeTurns(await switchedLab(call, committed), { datapaths, rounds, signal, log });
+  const { taken, restored } = await takeTurns(await switchedLab(call, committed), { datapaths, rounds, signal, log });
   const runs = taken.flatMap((turn) => ("run" in turn ? [turn.run] : []));
   if (runs.length > 0)
     await writeReport(
@@ -30,7 +38,8 @@ export const compare: Command = async (call) => {
     );
   const failed = taken.filter((turn) => "failure" in turn);
   for (const { datapath, round } of failed) log(`No run of ${datapath} in round ${round}: its up failed, see above.`);
-  return failed.length > 0 || signal.aborted || runs.length === 0 ? 1 : 0;
+  if (!restored) log(`Stack ${call.stack} is not as it was found: see above.`);
+  return !restored || failed.length > 0 || signal.aborted || runs.length === 0 ? 1 : 0;
 };
 
 export const report: Command = async (call) => {
@@ -57,8 +66,9 @@ function refuseUnmanaged(config: Config, stack: string): void {
 
 /** The stack of a call as a lab that a comparison may switch. */
 async function switchedLab(call: Call, committed: Config): Promise<SwitchedLab> {
-  const before = await open(call, committed);
-  const stood = Object.keys(await before.stack.outputs()).length > 0;
+  const found = await open(call, committed);
+  const stood = await stands(found.stack);
+  const before = (await appliedConfig(call.stack)) ?? committed;
   // Standard output is for what the comparison says.
   const quiet = { ...call, json: true };
   const section = z.looseObject({}).safeParse(committed["verification"]);
@@ -78,10 +88,14 @@ async function switchedLab(call: Call, committed: Config): Promise<SwitchedLab> 
       }
     },
     restore: async () => {
-      const { usedConfig } = before;
-      const { stack, configFile } = await openStack(call.stack, usedConfig, call.log);
-      if (stood) await watch(quiet, usedConfig, configFile, (options) => stack.up(options));
-      else await watch(quiet, {}, configFile, (options) => stack.destroy(options));
+      const { stack, configFile } = await openStack(call.stack, before, call.log);
+      try {
+        if (stood) await watch(quiet, before, configFile, (options) => stack.up(options));
+        else await watch(quiet, {}, configFile, (options) => stack.destroy(options));
+      } catch (error) {
+        if (error instanceof CommandError) throw new Error(`${stood ? "up" : "destroy"} failed`);
+        throw error;
+      }
     },
   };
 }

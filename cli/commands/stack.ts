@@ -8,7 +8,7 @@ import { summary } from "../../report/terminal.ts";
 import { configOf, terminal, type Call, type Command, type Config } from "../call.ts";
 import { hasWhatItNeeds } from "../doctor/diagnosis.ts";
 import { open, operate, operationOptions, watch } from "../operation.ts";
-import { runsFolderOf } from "../workspace.ts";
+import { keepAppliedConfig, runsFolderOf } from "../workspace.ts";
 
 function plainOutputs(outputs: OutputMap): Record<string, unknown> {
   return Object.fromEntries(
@@ -41,6 +41,7 @@ export const up: Command = async (call) => {
   if (!(await hasWhatItNeeds(call, config))) return 1;
   const { stack, configFile } = await open(call, config);
   const status = await operate(async () => {
+    await keepAppliedConfig(call.stack, config);
     printOutputs(call, config, (await watch(call, config, configFile, (options) => stack.up(options))).outputs);
   });
   if (status !== 0) return status;

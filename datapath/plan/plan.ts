@@ -165,8 +165,8 @@ function bgpOf(node: PlannedNode, nodes: readonly PlannedNode[], datapath: Datap
   return { bgp: { asn, announces: node.podCidr, installs, peers } };
 }
 
-/** WireGuard's allowance holds the tunnel's as well; IPsec's comes on top of it (1.13.4 pkg/mtu/mtu.go GetRouteMTU). */
-function overheadBytes(hasTunnel: boolean, encryption: "wireguard" | "ipsec" | undefined): number {
+/** Bytes of the nodes' MTU that pods don't have. WireGuard's allowance holds the tunnel's as well; IPsec's comes on top of it (1.13.4 pkg/mtu/mtu.go GetRouteMTU). */
+export function overheadBytes(hasTunnel: boolean, encryption: "wireguard" | "ipsec" | undefined): number {
   if (encryption === "wireguard") return encryptionOverheadBytes.wireguard;
   return (hasTunnel ? tunnelOverheadBytes : 0) + (encryption === "ipsec" ? encryptionOverheadBytes.ipsec : 0);
 }

@@ -1,9 +1,10 @@
 import { geometricMean, median } from "simple-statistics";
+import { overheadBytes } from "../plan/plan.ts";
 import type { Path, Run, Sample } from "./run.ts";
-import { datapathName, inText, pathName, paths, streamsName } from "./run-words.ts";
+import { datapathName, encryptionOf, inText, pathName, paths, streamsName } from "./run-words.ts";
 import { factorBetween, ratiosByRound, summarise, type Factor } from "./statistics.ts";
 
-/** One side of a comparison: every run of one datapath. */
+/** One side of a comparison: every run of one datapath whose figures count. */
 export interface Side {
   /** The datapath's name as options of the command line take it; with the run's time where both sides have the same datapath. */
   readonly name: string;
@@ -22,10 +23,10 @@ export interface Difference {
   readonly streams?: number;
   /** Medians in bits per second, or milliseconds. */
   readonly medians: { readonly a: number; readonly b: number };
-  /** What counts as one observation: a run, from three runs a side on (and always for latency), else a sample. */
+  /** What counts as one observation: a run, from two runs a side on (and always for latency), else a sample. */
   readonly unit: "sample" | "run";
-  /** `b` divided by `a`. */
-  readonly absolute: Factor;
+  /** `b` divided by `a`. Absent for UDP, whose throughput is the rate that was set. */
+  readonly absolute?: Factor;
   /** The same of each side's own pod-to-pod to node-to-node ratio, paired by round: what the machine did to both cancels. */
   readonly besideNodes?: Factor;
   /** What the numbers allow to say. */
@@ -64,11 +65,14 @@ export class ComparisonRefused extends Error {
 
 /**
  * Compares two datapaths by their runs. Every number is given as it is, and beside the node baseline of its own run.
- * An interval takes each sample as one observation; from three runs a side on it takes each run as one, because samples of
- * one run share what differs from run to run.
- * @throws ComparisonRefused where a run is not confirmed, or where nodes, versions, kernel or sample settings differ
+ * An interval takes each run as one observation, because samples of one run share what differs from run to run; where a side
+ * has a single run, it takes each sample as one and speaks for these runs alone.
+ * An incomplete run is left out where its side has two others.
+ * @throws ComparisonRefused where a run is not confirmed, where nodes, cluster, versions, kernel or sample settings differ, or
+ * where tuning differs within a side
  */
-export function compareRuns(a: readonly Run[], b: readonly Run[]): Comparison {
+export function compareRuns(allOfA: readonly Run[], allOfB: readonly Run[]): Comparison {
+  const [a, b] = [thatCount(allOfA), thatCount(allOfB)];
   const reasons = refusals(a, b);
   const [firstOfA] = a;
   const [firstOfB] = b;
@@ -88,7 +92,22 @@ export function compareRuns(a: readonly Run[], b: readonly Run[]): Comparison {
     ...paths.flatMap((path) => throughputDifference(sideA, sideB, path, "udp", undefined)),
     ...paths.flatMap((path) => latencyDifference(sideA, sideB, path)),
   ];
-  return { a: sideA, b: sideB, differences, caveats: caveats(sideA, sideB, differences) };
+  const leftOut = [...allOfA, ...allOfB]
+    .filter((run) => ![...a, ...b].includes(run))
+    .map((run) => `${notConfirmed(run)}. It is in none of the figures.`);
+  return { a: sideA, b: sideB, differences, caveats: [...leftOut, ...caveats(sideA, sideB, differences)] };
+}
+
+/** A side without its incomplete runs, where two others remain. */
+function thatCount(runs: readonly Run[]): readonly Run[] {
+  const complete = runs.filter(({ verdict }) => verdict !== "incomplete");
+  return complete.length >= runsThatCount ? complete : runs;
+}
+
+function notConfirmed({ id, verdict, checks }: Run): string {
+  const wrong = checks.filter(({ ok }) => ok === false).length;
+  const unknown = checks.filter(({ ok }) => ok === null).length;
+  return `${id} is ${verdict}: of ${checks.length} checks ${wrong} failed and ${unknown} could not be judged`;
 }
 
 /**
@@ -125,17 +144,24 @@ function refusals(a: readonly Run[], b: readonly Run[]): string[] {
   if (reference === undefined || a.length === 0 || b.length === 0) return ["one side has no run"];
   const both = new Set(a.map(({ id }) => id));
   const repeated = b.filter(({ id }) => both.has(id)).map(({ id }) => `${id} stands on both sides`);
-  const notConfirmed = all
-    .filter(({ verdict }) => verdict !== "confirmed")
-    .map(({ id, verdict, checks }) => {
-      const wrong = checks.filter(({ ok }) => ok === false).length;
-      const unknown = checks.filter(({ ok }) => ok === null).length;
-      return `${id} is ${verdict}: of ${checks.length} checks ${wrong} failed and ${unknown} could not be judged`;
-    });
+  const unproven = all.filter(({ verdict }) => verdict !== "confirmed").map(notConfirmed);
   const mixed = [a, b].flatMap((side) => {
     const datapaths = [...new Set(side.map(datapathName))];
-    return datapaths.length > 1 ? [`one side mixes datapaths: ${datapaths.join(", ")}`] : [];
+    if (datapaths.length > 1) return [`one side mixes datapaths: ${datapaths.join(", ")}`];
+    return side.slice(1).flatMap((run) => {
+      const [one = run] = side;
+      const differing = tuningThatDiffers(asked, one, run);
+      // What was asked for explains what is in effect: only where it agrees, the rest is worth a line.
+      return (differing.length > 0 ? differing : tuningThatDiffers(tuning, one, run)).map(
+        ({ name, values }) => `one side mixes tuning: ${name} is ${values[0]} in ${one.id}, ${values[1]} in ${run.id}`,
+      );
+    });
   });
+  const clusters = new Map(all.flatMap(({ id, lab: { cluster } }) => (cluster === undefined ? [] : [[cluster, id]])));
+  const across =
+    clusters.size > 1
+      ? [`clusters differ: ${[...clusters].map(([cluster, id]) => `${cluster} in ${id}`).join(", ")}`]
+      : [];
   const differing = all.slice(1).flatMap((run) => {
     const others = facts(run);
     return Object.entries(facts(reference)).flatMap(([name, value]) =>
@@ -146,7 +172,7 @@ function refusals(a: readonly Run[], b: readonly Run[]): string[] {
           ],
     );
   });
-  return [...new Set([...notConfirmed, ...repeated, ...mixed, ...differing])];
+  return [...new Set([...unproven, ...repeated, ...mixed, ...across, ...differing])];
 }
 
 /** What has to be the same in runs that are compared, each as text, by the name it has in a refusal. */
@@ -171,7 +197,41 @@ function facts({ lab, nodes, versions, kernel, conditions }: Run): Record<string
   };
 }
 
-const runsThatCount = 3;
+interface DifferingTuning {
+  readonly name: string;
+  readonly values: readonly [a: string, b: string];
+}
+
+function tuningThatDiffers(of: (run: Run) => Readonly<Record<string, string>>, a: Run, b: Run): DifferingTuning[] {
+  const [ofA, ofB] = [of(a), of(b)];
+  return [...new Set([...Object.keys(ofA), ...Object.keys(ofB)])].flatMap((name) => {
+    const values = [ofA[name] ?? "unknown", ofB[name] ?? "unknown"] as const;
+    return values[0] === values[1] ? [] : [{ name, values }];
+  });
+}
+
+/** Every key of the datapath that was asked for, with its value as text. */
+function asked({ datapath }: Run): Record<string, string> {
+  const leaves = (value: unknown, name: string): [string, string][] =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.entries(value).flatMap(([key, inner]) => leaves(inner, name === "" ? key : `${name}.${key}`))
+      : [[name, JSON.stringify(value)]];
+  return Object.fromEntries(leaves(datapath, ""));
+}
+
+/** What was in effect beside the mode and what follows from it, by the feature's name. */
+function tuning(run: Run): Record<string, string> {
+  const features = (run.features ?? []).filter(({ name }) => name !== "routing");
+  const pathMtuBytes = Number(run.plan[0]?.["pathMtuBytes"]);
+  // A tunnel's own bytes belong to the mode, those of encryption to it.
+  const mtuBytes = pathMtuBytes + overheadBytes(run.datapath["mode"] !== "native", encryptionOf(run));
+  return {
+    ...Object.fromEntries(features.map(({ name, requested, effective = requested }) => [name, effective])),
+    ...(Number.isNaN(mtuBytes) ? {} : { "MTU between nodes": `${mtuBytes} bytes` }),
+  };
+}
+
+const runsThatCount = 2;
 
 function unitOf(a: Side, b: Side): "sample" | "run" {
   return a.runs.length >= runsThatCount && b.runs.length >= runsThatCount ? "run" : "sample";
@@ -207,33 +267,27 @@ function throughputDifference(
   const of = (side: Side): number[][] => side.runs.map((run) => samplesOf(run, path, protocol, streams));
   const [samplesA, samplesB] = [of(a), of(b)];
   const medians = { a: summarise(samplesA.flat(), 0).median, b: summarise(samplesB.flat(), 0).median };
-  const absolute = factorBetween(observations(samplesB, unit), observations(samplesA, unit));
-  if (medians.a === undefined || medians.b === undefined || absolute === undefined) return [];
+  if (medians.a === undefined || medians.b === undefined) return [];
+  const difference = { quantity: "throughput", path, protocol, medians: { a: medians.a, b: medians.b }, unit } as const;
+  if (protocol === "udp") return [{ ...difference, words: lossSentence(a, b, path) }];
 
+  const absolute = factorBetween(observations(samplesB, unit), observations(samplesA, unit));
+  if (absolute === undefined) return [];
   const rounds = (side: Side): number[][] =>
-    protocol === "tcp" && streams !== undefined && path === "podToPod"
-      ? side.runs.map((run) => ratiosByRound(run.samples, streams))
-      : [];
+    streams !== undefined && path === "podToPod" ? side.runs.map((run) => ratiosByRound(run.samples, streams)) : [];
   const besideNodes = factorBetween(observations(rounds(b), unit), observations(rounds(a), unit));
   const where = [
     ...(path === "podToPod" ? [] : [pathName(path)]),
-    ...(streams === undefined ? [] : [streamsName(streams)]),
+    ...(streams === undefined ? [] : [`with ${streamsName(streams)}`]),
   ].join(", ");
-  const words =
-    protocol === "udp"
-      ? lossSentence(a, b, path)
-      : [
-          `${sentence(a.label, b.label, absolute, "throughput")} (${where})`,
-          ...(besideNodes === undefined ? [] : [`beside the nodes' own throughput: ${inPercent(besideNodes)}`]),
-        ].join("; ");
+  const words = [
+    sentence(a.label, b.label, where, absolute, "throughput"),
+    ...(besideNodes === undefined ? [] : [`beside the nodes' own throughput: ${inPercent(besideNodes)}`]),
+  ].join("; ");
   return [
     {
-      quantity: "throughput",
-      path,
-      protocol,
+      ...difference,
       ...(streams === undefined ? {} : { streams }),
-      medians: { a: medians.a, b: medians.b },
-      unit,
       absolute,
       ...(besideNodes === undefined ? {} : { besideNodes }),
       words,
@@ -258,7 +312,7 @@ function latencyDifference(a: Side, b: Side, path: Path): Difference[] {
   const [mediansA, mediansB] = [of(a), of(b)];
   const absolute = factorBetween(mediansB, mediansA);
   if (absolute === undefined) return [];
-  const where = path === "podToPod" ? "" : ` (${pathName(path)})`;
+  const where = path === "podToPod" ? "" : pathName(path);
   return [
     {
       quantity: "latency",
@@ -267,35 +321,42 @@ function latencyDifference(a: Side, b: Side, path: Path): Difference[] {
       medians: { a: median(mediansA), b: median(mediansB) },
       unit: "run",
       absolute,
-      words: `${sentence(a.label, b.label, absolute, "latency")}${where}`,
+      words: sentence(a.label, b.label, where, absolute, "latency"),
     },
   ];
 }
 
-function sentence(a: string, b: string, difference: Factor, quantity: Difference["quantity"]): string {
+function sentence(a: string, b: string, where: string, difference: Factor, quantity: Difference["quantity"]): string {
   const { factor, confidence } = difference;
-  const percent = inPercent(difference);
   const [more, less] = quantity === "throughput" ? ["faster", "slower"] : ["slower to answer", "quicker to answer"];
+  const here = where === "" ? "" : ` ${where}`;
   if (confidence === undefined) {
     const what = quantity === "throughput" ? "" : "latency of ";
-    return `${what}${b} against ${a}: ${percent}, from too few observations to tell it from chance`;
+    return `${what}${b} against ${a}${here}: ${inPercent(difference)}, from too few observations to tell it from chance`;
   }
   if (confidence.lower <= 1 && confidence.upper >= 1) {
     const what = quantity === "throughput" ? "" : " in latency";
-    return `no difference${what} between ${b} and ${a} that these samples can show (${percent})`;
+    return `no difference${what} between ${b} and ${a}${here} that these samples can show: ${inPercent(difference)}`;
   }
-  return `${b} is ${factor > 1 ? more : less} than ${a} by ${percent.replace(/^[+−]/, "")}`;
+  return `${b} is ${factor > 1 ? more : less} than ${a}${here} by ${inPercent(difference, "size")}`;
 }
 
-/** A factor as a signed difference in percent with half the width of its interval: `+12 % ± 3`. */
-export function inPercent({ factor, confidence }: Factor): string {
-  const difference = (factor - 1) * 100;
+/**
+ * A factor as a difference in percent with its interval's own bounds, which lie unevenly around it: `+35 % (95 % interval: +5 to
+ * +74 %)`; as a size without signs, where words say which way it goes.
+ */
+export function inPercent({ factor, confidence }: Factor, as: "signed" | "size" = "signed"): string {
   const half = confidence === undefined ? undefined : ((confidence.upper - confidence.lower) / 2) * 100;
   // One digit more than the interval's own size would claim what was not measured.
   const digits = half === undefined || half >= 1 ? 0 : half >= 0.1 ? 1 : 2;
-  const size = Math.abs(difference).toFixed(digits);
-  const sign = Number(size) === 0 ? "" : difference > 0 ? "+" : "−";
-  return `${sign}${size} %${half === undefined ? "" : ` ± ${half.toFixed(digits)}`}`;
+  const text = (one: number): string => {
+    const size = (Math.abs(one - 1) * 100).toFixed(digits);
+    return `${as === "size" || Number(size) === 0 ? "" : one > 1 ? "+" : "−"}${size}`;
+  };
+  if (confidence === undefined) return `${text(factor)} %`;
+  const bounds = [text(confidence.lower), text(confidence.upper)];
+  const [from, to] = as === "size" && factor < 1 ? bounds.toReversed() : bounds;
+  return `${text(factor)} % (${confidence.level * 100} % interval: ${from ?? ""} to ${to ?? ""} %)`;
 }
 
 function caveats(a: Side, b: Side, differences: readonly Difference[]): string[] {
@@ -304,17 +365,29 @@ function caveats(a: Side, b: Side, differences: readonly Difference[]): string[]
   const offloads = new Set(
     runs.map(({ conditions }) => JSON.stringify(Object.entries(conditions.offloads).toSorted())),
   );
-  const drifted = differences.filter(
-    ({ path, protocol, absolute: { confidence } }) =>
-      path === "nodeToNode" &&
-      protocol === "tcp" &&
-      confidence !== undefined &&
-      (confidence.lower > 1 || confidence.upper < 1),
+  const drifted = differences.flatMap(({ path, protocol, streams, absolute }) =>
+    path === "nodeToNode" &&
+    protocol === "tcp" &&
+    absolute?.confidence !== undefined &&
+    (absolute.confidence.lower > 1 || absolute.confidence.upper < 1)
+      ? [{ streams, absolute }]
+      : [],
   );
+  const [firstOfA] = a.runs;
+  const [firstOfB] = b.runs;
+  const tuned =
+    firstOfA === undefined || firstOfB === undefined
+      ? []
+      : tuningThatDiffers(tuning, firstOfA, firstOfB).map(
+          ({ name, values }) => `${name} (${a.label}: ${values[0]}; ${b.label}: ${values[1]})`,
+        );
   return [
     ...(failed === 0
       ? []
       : [`${failed === 1 ? "1 sample failed and is" : `${failed} samples failed and are`} in none of the figures.`]),
+    ...(tuned.length === 0
+      ? []
+      : [`More differs than the mode, and the figures tell what all of it does together: ${tuned.join(", ")}.`]),
     ...(offloads.size <= 1 ? [] : ["The nodes' offload settings differ between the runs."]),
     ...drifted.map(
       ({ streams, absolute }) =>
@@ -324,7 +397,7 @@ function caveats(a: Side, b: Side, differences: readonly Difference[]): string[]
     ...(unitOf(a, b) === "sample"
       ? [
           `${a.runs.length + b.runs.length} runs: the intervals tell how sure the figures are for these runs. ` +
-            `From ${runsThatCount} runs a side on they take in what differs from run to run as well (--rounds ${runsThatCount}).`,
+            `From ${runsThatCount} runs a side on they take in what differs from run to run as well (compare --rounds 3).`,
         ]
       : []),
   ];

@@ -4,6 +4,7 @@ import type { Path, Run } from "./run.ts";
 /** How packets between pods on different nodes had to look on the wire, as every node's plan says. */
 const plannedWire = z.discriminatedUnion("pods", [
   z.object({ pods: z.literal("encapsulated"), protocol: z.enum(["vxlan", "geneve"]), port: z.int() }),
+  z.object({ pods: z.literal("encrypted"), protocol: z.enum(["wireguard", "ipsec"]) }),
   z.object({ pods: z.literal("bare") }),
 ]);
 export type PlannedWire = z.infer<typeof plannedWire>;
@@ -11,6 +12,13 @@ export type PlannedWire = z.infer<typeof plannedWire>;
 /** The planned wire of a run; absent where its plan does not say. */
 export function wireOf(run: Pick<Run, "plan">): PlannedWire | undefined {
   return plannedWire.safeParse(run.plan[0]?.["wire"]).data;
+}
+
+const encryption = z.enum(["wireguard", "ipsec"]);
+
+/** What encrypts packets between nodes, as it was asked for. */
+export function encryptionOf({ datapath }: Pick<Run, "datapath">): z.infer<typeof encryption> | undefined {
+  return encryption.safeParse(datapath["encryption"]).data;
 }
 
 const carriedRoutes = z.object({ kind: z.string() }).or(z.string().transform((kind) => ({ kind })));
@@ -31,9 +39,14 @@ export function datapathName(run: Pick<Run, "datapath" | "plan">): string {
   return wire.pods === "bare" ? "native" : wire.protocol;
 }
 
-const properNames: Readonly<Record<string, string>> = { vxlan: "VXLAN", geneve: "Geneve" };
+const properNames: Readonly<Record<string, string>> = {
+  vxlan: "VXLAN",
+  geneve: "Geneve",
+  wireguard: "WireGuard",
+  ipsec: "IPsec",
+};
 
-/** A datapath's short name as it is written in a text: `VXLAN`, `native:router`. */
+/** A short name as it is written in a text: `VXLAN`, `native:router`, `WireGuard`. */
 export function inText(name: string): string {
   return properNames[name] ?? name;
 }

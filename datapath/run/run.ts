@@ -179,11 +179,25 @@ export const run = z.strictObject({
   id: z.string(),
   time: z.iso.datetime().meta({ description: "When the run began, UTC." }),
   elapsedSeconds: z.number(),
-  lab: z.strictObject({ project: z.string(), stack: z.string(), kind: z.enum(["namespaces", "cluster"]) }),
+  lab: z.strictObject({
+    project: z.string(),
+    stack: z.string(),
+    kind: z.enum(["namespaces", "cluster"]),
+    cluster: z
+      .string()
+      .optional()
+      .meta({ description: "UID of the namespace kube-system: which cluster it was, whatever it is called." }),
+  }),
   datapath: z.record(z.string(), z.unknown()).meta({ description: "The datapath that was asked for, normalised." }),
   plan: z.array(z.record(z.string(), z.unknown())).meta({ description: "What had to hold, per node." }),
   nodes: z.array(
-    z.strictObject({ name: z.string(), address: z.string(), podCidr: z.string(), kernel: z.string().optional() }),
+    z.strictObject({
+      name: z.string(),
+      address: z.string(),
+      podCidr: z.string(),
+      device: z.string().optional().meta({ description: "The NIC that has the address." }),
+      kernel: z.string().optional(),
+    }),
   ),
   kernel: z.string(),
   versions: z.record(z.string(), z.string()),
@@ -212,10 +226,10 @@ export const run = z.strictObject({
   samples: z.array(sample),
   throughput: byPath(byStreams(figures)).meta({ description: "Bits per second, by number of TCP streams." }),
   retransmits: byPath(byStreams(figures)).meta({ description: "TCP segments sent again in one sample." }),
-  ratio: byStreams(z.number()).meta({ description: "Median pod-to-pod throughput divided by median node-to-node." }),
-  ratioConfidence: byStreams(interval)
-    .optional()
-    .meta({ description: "Confidence interval of pod-to-pod divided by node-to-node throughput, paired by round." }),
+  ratio: byStreams(z.number()).meta({
+    description: "Pod-to-pod throughput divided by node-to-node, round by round; the geometric mean of the rounds.",
+  }),
+  ratioConfidence: byStreams(interval).optional().meta({ description: "Confidence interval of the same." }),
   cpuPercent: byPath(byStreams(z.strictObject({ sender: figures, receiver: figures })))
     .optional()
     .meta({ description: "CPU use in TCP samples at both ends, in percent of one core." }),

@@ -207,17 +207,6 @@ function cpuPercentOf(samples: readonly Sample[]): NonNullable<Run["cpuPercent"]
   }));
 }
 
-/** Median pod-to-pod TCP throughput divided by the median node-to-node one, for each number of streams that has both. */
-export function ratioOf(samples: readonly Sample[]): Run["ratio"] {
-  const { podToPod, nodeToNode } = throughputOf(samples);
-  return Object.fromEntries(
-    Object.entries(podToPod).flatMap(([streams, { median: pod }]): [string, number][] => {
-      const node = nodeToNode[streams]?.median;
-      return pod === undefined || node === undefined || node === 0 ? [] : [[streams, pod / node]];
-    }),
-  );
-}
-
 /** Pod-to-pod divided by node-to-node TCP throughput, one number for each round in which both were measured. */
 export function ratiosByRound(samples: readonly Sample[], streams: number): number[] {
   const measured = samples
@@ -233,14 +222,19 @@ export function ratiosByRound(samples: readonly Sample[], streams: number): numb
     });
 }
 
-/** Confidence interval of pod-to-pod divided by node-to-node throughput, paired by round, by number of streams. */
-function ratioConfidenceOf(samples: readonly Sample[]): NonNullable<Run["ratioConfidence"]> {
-  return Object.fromEntries(
-    Object.keys(ratioOf(samples)).flatMap((streams): [string, Interval][] => {
-      const confidence = factorOfPairs(ratiosByRound(samples, Number(streams)))?.confidence;
-      return confidence === undefined ? [] : [[streams, confidence]];
-    }),
-  );
+/** Pod-to-pod divided by node-to-node TCP throughput, paired by round, for each number of streams that has a pair. */
+function ratiosOf(samples: readonly Sample[]): Pick<Run, "ratio" | "ratioConfidence"> {
+  const streams = [...new Set(samples.filter(isTcp).map((sample) => sample.streams))];
+  const ratios = streams.flatMap((number) => {
+    const ratio = factorOfPairs(ratiosByRound(samples, number));
+    return ratio === undefined ? [] : [{ key: String(number), ...ratio }];
+  });
+  return {
+    ratio: Object.fromEntries(ratios.map(({ key, factor }) => [key, factor])),
+    ratioConfidence: Object.fromEntries(
+      ratios.flatMap(({ key, confidence }) => (confidence === undefined ? [] : [[key, confidence]])),
+    ),
+  };
 }
 
 /** What UDP samples showed, by path; absent where there was none. */
@@ -276,8 +270,7 @@ export function figuresOf(
   return {
     throughput: throughputOf(samples),
     retransmits: retransmitsOf(samples),
-    ratio: ratioOf(samples),
-    ratioConfidence: ratioConfidenceOf(samples),
+    ...ratiosOf(samples),
     cpuPercent: cpuPercentOf(samples),
     ...(udp === undefined ? {} : { udp }),
   };

@@ -1,25 +1,23 @@
 import { stillCutOff, type Run } from "../../datapath/run/run.ts";
-import { gigabits, labTitle, none } from "../format.ts";
+import { gigabits, kernelsOf, labTitle, none } from "../format.ts";
 import { html, type Markup } from "../markup.ts";
 import { repeatCommands } from "../repeat.ts";
+import type { Series } from "../series.ts";
 import { day, section } from "./parts.ts";
 
-/** What the numbers depend on. */
-export function conditionSection(runs: readonly [Run, ...Run[]]): Markup | undefined {
-  const [first] = runs;
-  const { conditions, nodes, versions } = first;
+/** What the numbers depend on; what is not the same in every run is told side by side. */
+export function conditionSection(series: readonly Series[]): Markup | undefined {
+  const runs = series.flatMap((one) => one.runs);
   const facts: readonly (readonly [string, readonly string[]])[] = [
-    ["Lab", [labTitle(first)]],
-    ["Processor", [`${conditions.cpuCount} × ${conditions.cpuModel}`]],
-    ["Kernel", [[...new Set(nodes.map(({ kernel }) => kernel ?? first.kernel))].join(", ")]],
-    ["Versions", [words(versions)]],
-    ["Nodes", nodes.map(({ name, address, podCidr }) => `${name} ${address}, pods ${podCidr}`)],
-    ["Samples", [sampling(first)]],
-    ...Object.entries(conditions.nicDrivers ?? {}).map(([node, driver]): readonly [string, string[]] => [
-      `NIC driver, ${node}`,
-      [driver],
-    ]),
-    ...offloads(first).map(([names, text]): readonly [string, string[]] => [`Offloads, ${names}`, [text]]),
+    ["Lab", sideBySide(series, (run) => [labTitle(run)])],
+    ["Cluster", sideBySide(series, ({ lab }) => (lab.cluster === undefined ? [] : [lab.cluster]))],
+    ["Processor", sideBySide(series, ({ conditions }) => [`${conditions.cpuCount} × ${conditions.cpuModel}`])],
+    ["Kernel", sideBySide(series, (run) => [kernelsOf(run)])],
+    ["Versions", sideBySide(series, ({ versions }) => [words(versions)])],
+    ["Nodes", sideBySide(series, ({ nodes }) => nodes.map(nodeWords))],
+    ["Samples", sideBySide(series, (run) => [sampling(run)])],
+    ["NIC drivers", sideBySide(series, ({ conditions }) => Object.entries(conditions.nicDrivers ?? {}).map(named))],
+    ["Offloads", sideBySide(series, (run) => offloads(run).map(named))],
     ...runs.flatMap(({ modeChange }): (readonly [string, string[]])[] =>
       modeChange === undefined
         ? []
@@ -34,16 +32,37 @@ export function conditionSection(runs: readonly [Run, ...Run[]]): Markup | undef
   ];
   return section("conditions", "Conditions", [
     html`<dl>
-      ${facts.map(
-        ([name, values]) =>
-          html`<div>
-            <dt>${name}</dt>
-            ${values.map((value) => html`<dd>${value === "" ? none : value}</dd>`)}
-          </div>`,
-      )}
+      ${facts
+        .filter(([, values]) => values.length > 0)
+        .map(
+          ([name, values]) =>
+            html`<div>
+              <dt>${name}</dt>
+              ${values.map((value) => html`<dd>${value === "" ? none : value}</dd>`)}
+            </div>`,
+        )}
     </dl>`,
   ]);
 }
+
+/** The lines of every run where they agree, else each datapath's, or each run's, with its name in front. */
+function sideBySide(series: readonly Series[], of: (run: Run) => readonly string[]): readonly string[] {
+  const distinct = (runs: readonly Run[]): readonly Run[] =>
+    runs.filter((run, index) => runs.findIndex((other) => of(other).join("\n") === of(run).join("\n")) === index);
+  const [first, ...others] = distinct(series.flatMap(({ runs }) => runs));
+  if (first === undefined) return [];
+  if (others.length === 0) return of(first);
+  return series.flatMap(({ name, runs }) => {
+    const its = distinct(runs);
+    return its.flatMap((run) => of(run).map((line) => `${its.length === 1 ? name : run.id}: ${line}`));
+  });
+}
+
+function nodeWords({ name, address, podCidr, device }: Run["nodes"][number]): string {
+  return `${name} ${address}${device === undefined ? "" : ` on ${device}`}, pods ${podCidr}`;
+}
+
+const named = ([name, text]: readonly [string, string]): string => `${name}: ${text === "" ? none : text}`;
 
 /** `5 rounds of 2 s at 1 and 4 TCP streams, …` */
 function sampling({ conditions: { settings } }: Run): string {

@@ -106,7 +106,7 @@ export function sentence(words: string): string {
 }
 
 function unbroken(words: string): string {
-  return words.replaceAll(/(?<=\d) (?=%)|(?<=%) (?=±)|(?<=±) (?=\d)|(?<=\d) (?=Gbit|stream)/g, "\u00a0");
+  return words.replaceAll(/(?<=\d) (?=%|Gbit|stream)/g, "\u00a0");
 }
 
 /** `2026-11-23 09:00 UTC` */

@@ -11,13 +11,17 @@ const nodeColour = "var(--node)";
 /** What a row of a plot shows of the samples. */
 type SamplesOf = (series: Series, path: Path) => readonly number[];
 
-/** Two rows a datapath: its pods, with the bare nodes' median as a line, and the bare nodes of the same runs. */
+/**
+ * Rows of a datapath: its pods, with the bare nodes' median as a line, the bare nodes of the same runs, and pods on one node
+ * where they were measured.
+ */
 function rowsOf(series: readonly Series[], samplesOf: SamplesOf): PlotRow[] {
   return series.flatMap((one) => {
     const nodes = samplesOf(one, "nodeToNode");
     return [
       ...rowOf(`${one.name} pods`, one.colour, samplesOf(one, "podToPod"), summarise(nodes, 0).median),
       ...rowOf("bare nodes", nodeColour, nodes),
+      ...rowOf("same node", one.colour, samplesOf(one, "podToPodSameNode")),
     ];
   });
 }
@@ -46,6 +50,27 @@ export function throughputPlot(series: readonly Series[], streams: number, title
     title: `${title}: throughput in Gbit/s`,
     description: describeRows(rows, threeDigits),
     axis: "Gbit/s",
+    text: threeDigits,
+  });
+}
+
+/** What UDP lost, or what of it arrived, sample by sample; nothing where it was not measured. */
+export function udpPlot(
+  series: readonly Series[],
+  of: "lossPercent" | "bitsPerSecond",
+  title: string,
+): Markup | undefined {
+  const size = of === "lossPercent" ? 1 : 1e9;
+  const rows = rowsOf(series, ({ runs }, path) =>
+    runs.flatMap(({ udp }) => (udp?.[path]?.[of].samples ?? []).map((value) => value / size)),
+  );
+  if (rows.length === 0) return undefined;
+  const unit = of === "lossPercent" ? "%" : "Gbit/s";
+  return dotPlot(rows, {
+    id: `udp-${of}`,
+    title: `${title}, ${unit}`,
+    description: describeRows(rows, threeDigits),
+    axis: unit,
     text: threeDigits,
   });
 }

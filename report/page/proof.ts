@@ -1,9 +1,9 @@
 import type { Check, Feature, Run } from "../../datapath/run/run.ts";
-import { packetDiagram, pathDiagram } from "../diagram.ts";
-import { countChecks, datapathTitle } from "../format.ts";
+import { packetDiagram, pathDiagram, whyNoPacket } from "../diagram.ts";
+import { agentWarnings, countChecks, datapathTitle } from "../format.ts";
 import { html, type Markup } from "../markup.ts";
 import type { Series } from "../series.ts";
-import { drawings, scrolling, section, table, type Cell } from "./parts.ts";
+import { drawings, list, scrolling, section, table, type Cell } from "./parts.ts";
 
 /** Each datapath as the checks found it, drawn from its first run. */
 export function datapathSection(series: readonly Series[]): Markup | undefined {
@@ -15,7 +15,11 @@ export function datapathSection(series: readonly Series[]): Markup | undefined {
   );
   // Ways beside ways and packets beside packets, so that datapaths compare at a glance; a single one's beside each other.
   const grids = series.length === 1 ? [[...ways, ...packets]] : [ways, packets];
-  return section("datapaths", "The datapath as found", grids.map(drawings));
+  const missing = ways.length === 0 ? [] : series.flatMap(({ runs: [run] }) => whyNoPacket(run) ?? []);
+  return section("datapaths", "The datapath as found", [
+    ...grids.map(drawings),
+    ...missing.map((why) => html`<p class="note">${why}</p>`),
+  ]);
 }
 
 /** Feature by feature, datapaths beside each other: what was asked for, what is in effect, and why not the same. */
@@ -48,7 +52,13 @@ export function featureSection(series: readonly Series[]): Markup | undefined {
           <tr>
             ${series.map(() => both)}
           </tr>`;
-  return section("features", "Requested and in effect", [scrolling("Features of the datapath", head, rows)]);
+  const warnings = series.flatMap(({ name, runs: some }) =>
+    [...new Set(some.flatMap(agentWarnings))].map((text) => `${name}, ${text}`),
+  );
+  return section("features", "Requested and in effect", [
+    scrolling("Features of the datapath", head, rows),
+    ...(warnings.length === 0 ? [] : [html`<h3>What agents logged</h3>`, list(warnings)]),
+  ]);
 }
 
 function inEffect({ requested, effective, reason }: Feature): Cell {

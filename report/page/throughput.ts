@@ -17,7 +17,7 @@ import {
 import { html, type Markup } from "../markup.ts";
 import { streamsOf, type Series } from "../series.ts";
 import { drawings, folded, list, numberHeadings, section, table, type Cell } from "./parts.ts";
-import { byPath, legend, throughputPlot } from "./plots.ts";
+import { byPath, legend, throughputPlot, udpPlot } from "./plots.ts";
 
 /** TCP as plots and tables, UDP, and what failed. */
 export function throughputSection(series: readonly Series[]): Markup | undefined {
@@ -28,17 +28,25 @@ export function throughputSection(series: readonly Series[]): Markup | undefined
     return drawing === undefined ? [] : [{ caption, drawing }];
   });
   return section("throughput", "Throughput", [
-    plots.length === 0
-      ? html`<p>Nothing was measured: this is not the datapath that was asked for.</p>`
-      : html`${drawings(plots)}${legend}`,
+    plots.length === 0 ? html`<p>${whyNothing(series)}</p>` : html`${drawings(plots)}${legend}`,
     ...folded(
       "TCP run by run: spread, intervals, retransmits, CPU",
       series.flatMap(({ runs }) => runs.map((run) => tcpTable(run, streams, runs.length > 1))),
       series.length > 1,
     ),
-    udpTable(series),
+    ...udpParts(series),
     failures(series),
   ]);
+}
+
+function whyNothing(series: readonly Series[]): string {
+  const runs = series.flatMap((one) => one.runs);
+  if (runs.some(({ samples }) => samples.some(({ protocol }) => protocol === "tcp"))) {
+    return "No TCP sample succeeded: what failed stands below, with the reason.";
+  }
+  return runs.some(({ verdict }) => verdict === "contradicted")
+    ? "Nothing was measured: this is not the datapath that was asked for."
+    : "No TCP throughput was measured.";
 }
 
 function tcpTable(run: Run, streams: readonly number[], isOneOfMany: boolean): Markup | undefined {
@@ -88,6 +96,20 @@ function tcpTable(run: Run, streams: readonly number[], isOneOfMany: boolean): M
     "failed",
   ];
   return table(`${datapathTitle(run)}${which}: TCP`, numberHeadings("Path", numbers), rows);
+}
+
+/** Every sample as a dot, and the table. */
+function udpParts(series: readonly Series[]): (Markup | undefined)[] {
+  const plots = (
+    [
+      { of: "lossPercent", caption: "UDP lost" },
+      { of: "bitsPerSecond", caption: "UDP received" },
+    ] as const
+  ).flatMap(({ of, caption }) => {
+    const drawing = udpPlot(series, of, caption);
+    return drawing === undefined ? [] : [{ caption, drawing }];
+  });
+  return plots.length === 0 ? [] : [html`<h3>UDP at a set rate</h3>`, drawings(plots), udpTable(series)];
 }
 
 function udpTable(series: readonly Series[]): Markup | undefined {

@@ -38,7 +38,7 @@ describe("the turns of a comparison", () => {
     const diary: string[] = [];
     const { signal } = new AbortController();
     const options = { datapaths: ["vxlan", "native"], rounds: 1, signal, log };
-    const taken = await takeTurns(
+    const { taken } = await takeTurns(
       lab(diary, (datapath) => datapath === "vxlan"),
       options,
     );
@@ -60,9 +60,19 @@ describe("the turns of a comparison", () => {
       },
     };
     const options = { datapaths: ["vxlan", "native"], rounds: 2, signal: interruption.signal };
-    const taken = await takeTurns(interrupted, { ...options, log: (line) => said.push(line) });
+    const { taken } = await takeTurns(interrupted, { ...options, log: (line) => said.push(line) });
     assert.equal(taken.length, 1);
     assert.ok(said.includes("Interrupted: 3 of 4 turns were not taken."));
     assert.deepEqual(diary, ["restored"]);
+  });
+
+  it("keep what was measured where the lab can't be brought back", async () => {
+    const said: string[] = [];
+    const stuck: SwitchedLab = { ...lab([]), restore: () => Promise.reject(new Error("up failed")) };
+    const options = { datapaths: ["vxlan", "native"], rounds: 1, signal: new AbortController().signal };
+    const { taken, restored } = await takeTurns(stuck, { ...options, log: (line) => said.push(line) });
+    assert.equal(taken.length, 2);
+    assert.equal(restored, false);
+    assert.equal(said.at(-1), "The lab could not be left as it was: up failed");
   });
 });

@@ -49,7 +49,7 @@ describe("report", () => {
       "report.md",
       "throughput.svg",
     ]);
-    assert.match(printed, /native is faster than VXLAN by 1\d %/);
+    assert.match(printed, /native is faster than VXLAN with 1 stream by 1\d %/);
     assert.equal(printed.includes(older.id), false);
     assert.deepEqual(logged, [
       `Report: ${page} (and beside it report.md for a pull request, datapaths.svg, throughput.svg)`,
@@ -72,7 +72,7 @@ describe("report", () => {
     await written([await keep(vxlan), await keep(contradictedRun())]);
     assert.match(
       printed,
-      /^native and VXLAN are not comparable\n- local-native-2026-11-23T09-00-00-000Z-wrong is contradicted: of 33 checks 3/m,
+      /^native and VXLAN are not comparable\n- local-native-2026-11-23T09-00-00-000Z-wrong is contradicted: of 36 checks 3/m,
     );
   });
 

@@ -134,11 +134,22 @@ describe("compare, on a lab that stands", function () {
       const first = comparison.differences.find(({ path: name }) => name === "podToPod");
       assert.match(
         first?.words ?? "",
-        /^(native(:router)? is (faster|slower) than VXLAN by \d+ % ± \d+|no difference between native(:router)? and VXLAN that these samples can show)/,
+        /^(native(:router)? is (faster|slower) than VXLAN with 1 stream by [\d.]+ % \(95 % interval: |no difference between native(:router)? and VXLAN with 1 stream that these samples can show)/,
       );
     }
     assert.ok(existsSync(page) && existsSync(page.replace(/html$/, "md")));
     assert.match(readFileSync(page, "utf8"), /Native routing through a router/);
+    await assertAsFound();
+  });
+
+  it("leaves the datapath of the last up, not that of a call that only looked", async () => {
+    await finished("up", "--datapath", "native", "--json");
+    await finished("outputs", "--json");
+    await finished("preview", "--datapath", "native:router", "--json");
+    await finished("compare", "--datapaths", "vxlan,native", "--rounds", "1", "--json");
+    const route = await command("ip", "-n", `${lab.prefix}node-1`, "route", "show", "10.42.1.0/24");
+    assert.match(route, /via 172\.30\.0\.6 dev eth0/);
+    await finished("up", "--json");
     await assertAsFound();
   });
 

@@ -7,6 +7,7 @@ export interface Searched {
 }
 
 export interface ReadElement extends Searched {
+  readonly tagName: string;
   readonly textContent: string | null;
   getAttribute(name: string): string | null;
 }

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { HtmlValidate } from "html-validate";
 import { compareAll } from "../../datapath/run/comparison.ts";
+import { figuresOf } from "../../datapath/run/statistics.ts";
 import { wireOf } from "../../datapath/run/run-words.ts";
 import { foundPathMtu, headersOf, packetBudget } from "../../report/diagram.ts";
 import { reportHtml } from "../../report/html.ts";
 import { html } from "../../report/markup.ts";
-import { contradictedRun, madeRun, withFailedSample } from "../made-runs.ts";
+import { clusterRun, contradictedRun, madeRun, withFailedSample } from "../made-runs.ts";
 import { all, parsePage, textOf, texts } from "./dom.ts";
 
 const vxlan = madeRun();
@@ -27,6 +28,7 @@ describe("reportHtml", () => {
   for (const [name, page] of Object.entries({
     "two compared runs": both,
     "a contradicted run": wrong,
+    "a run of a cluster": reportHtml([clusterRun()]),
     "a run with a failed sample": reportHtml([withFailedSample(vxlan)]),
     "three datapaths, the comparison refused": reportHtml(
       [vxlan, native, madeRun({ mode: "geneve" })],
@@ -49,10 +51,13 @@ describe("reportHtml", () => {
   it("starts with what was proven and what the numbers allow to say", () => {
     assert.deepEqual(texts(both, "h1"), ["VXLAN over UDP 8472 and native routing"]);
     assert.deepEqual(texts(both, ".verdicts li"), [
-      "confirmed VXLAN over UDP 8472: all 33 checks on 3 nodes hold",
-      "confirmed Native routing: all 33 checks on 3 nodes hold",
+      "confirmed VXLAN over UDP 8472: all 36 checks on 3 nodes hold",
+      "confirmed Native routing: all 36 checks on 3 nodes hold",
     ]);
-    assert.match(texts(both, ".headline")[0] ?? "", /^Native is faster than VXLAN by 1\d % ± \d \(1 stream\); beside/);
+    assert.match(
+      texts(both, ".headline")[0] ?? "",
+      /^Native is faster than VXLAN with 1 stream by 1\d % \(95 % interval: 1\d to 2\d %\); beside/,
+    );
     assert.deepEqual(texts(both, "h2"), [
       "What the numbers allow to say",
       "At a glance",
@@ -64,23 +69,23 @@ describe("reportHtml", () => {
       "Conditions",
       "How to repeat it",
     ]);
-    assert.deepEqual(texts(both, "pre"), ["npm run lab -- compare --stack local --datapaths vxlan,native"]);
+    assert.deepEqual(texts(both, "pre"), ["npm run lab -- compare --stack local --datapaths vxlan,native --rounds 1"]);
   });
 
   it("breaks no line between a number and its unit", () => {
-    assert.match(both, /faster than VXLAN by 1\d\u00a0%\u00a0±\u00a0\d \(1\u00a0stream\)/);
+    assert.match(both, /faster than VXLAN with 1\u00a0stream by 1\d\u00a0% \(95\u00a0% interval: 1\d to 2\d\u00a0%\)/);
   });
 
   it("says once what several runs of a datapath have in common", () => {
     const again = madeRun({ seed: 9, startedAt: "2026-11-23T09:10:00.000Z" });
     const page = reportHtml([vxlan, native, again]);
     assert.deepEqual(texts(page, ".verdicts li"), [
-      "confirmed VXLAN over UDP 8472: all 33 checks on 3 nodes hold, in each of 2 runs",
-      "confirmed Native routing: all 33 checks on 3 nodes hold",
+      "confirmed VXLAN over UDP 8472: all 36 checks on 3 nodes hold, in each of 2 runs",
+      "confirmed Native routing: all 36 checks on 3 nodes hold",
     ]);
     assert.deepEqual(texts(page, "[aria-labelledby=checks] h3"), [
-      "VXLAN over UDP 8472: 33 of 33 hold, in each of 2 runs",
-      "Native routing: 33 of 33 hold",
+      "VXLAN over UDP 8472: 36 of 36 hold, in each of 2 runs",
+      "Native routing: 36 of 36 hold",
     ]);
     assert.equal(texts(page, "[aria-labelledby=checks] details").length, 3);
   });
@@ -91,13 +96,7 @@ describe("reportHtml", () => {
     const [names, headings, routing] = rows(both);
     assert.deepEqual(names, ["Feature", "VXLAN", "native"]);
     assert.deepEqual(headings, ["Requested", "In effect", "Requested", "In effect"]);
-    assert.deepEqual(routing, [
-      "routing",
-      "VXLAN, UDP 8472",
-      "VXLAN, UDP 8472",
-      "native, routes on each node",
-      "native, routes on each node",
-    ]);
+    assert.deepEqual(routing, ["routing", "VXLAN", "VXLAN", "native, direct routes", "native, direct routes"]);
     const differing = rows(wrong).find(([name]) => name === "routing");
     assert.match(differing?.[2] ?? "", /^native on 1 of 3 nodes \(differs\) ?node-2 has no route/);
   });
@@ -131,10 +130,10 @@ describe("reportHtml", () => {
 
   it("draws every sample, and the nodes' median beside the pods'", () => {
     const plots = all(parsePage(both), "svg.plot");
-    // Two datapaths, pods and nodes, five rounds; then a hundred round trips of each.
+    // Two datapaths, pods, nodes and pods on one node, five rounds; UDP between nodes; then a hundred round trips of each.
     assert.deepEqual(
       plots.map((plot) => all(plot, "circle").length),
-      [20, 20, 400, 400],
+      [30, 30, 20, 20, 600, 600],
     );
     for (const plot of plots) {
       assert.equal(all(plot, "[stroke-dasharray] line").length, 2);
@@ -147,9 +146,16 @@ describe("reportHtml", () => {
     assert.deepEqual(axes(both), [
       "Gbit/s (axis does not start at 0)",
       "Gbit/s (axis does not start at 0)",
-      "ms (axis does not start at 0)",
+      "Gbit/s (axis does not start at 0)",
+      "ms",
       "ms",
     ]);
+    const unlost = vxlan.samples.map((sample) =>
+      sample.protocol === "udp" && sample.result.outcome === "measured"
+        ? { ...sample, result: { ...sample.result, lostPackets: 0 } }
+        : sample,
+    );
+    assert.doesNotMatch(reportHtml([{ ...vxlan, samples: unlost, ...figuresOf(unlost) }]), /NaN/);
     const apart = reportHtml([madeRun({ spread: 0.6, streams: [1] })]);
     assert.equal(axes(apart)[0], "Gbit/s");
   });
@@ -157,7 +163,7 @@ describe("reportHtml", () => {
   it("names every drawing for those who don't see it", () => {
     const page = parsePage(both);
     const drawings = all(page, "figure svg");
-    assert.equal(drawings.length, 8);
+    assert.equal(drawings.length, 10);
     for (const drawing of drawings) {
       const ids = (drawing.getAttribute("aria-labelledby") ?? "").split(" ");
       const named = ids.map((id) => textOf(page.getElementById(id)));
@@ -199,10 +205,83 @@ describe("reportHtml", () => {
   });
 });
 
+describe("a run of a cluster, on the page", () => {
+  const run = clusterRun();
+  const page = reportHtml([run]);
+
+  it("shows every feature with what the agents made of it, and their own words for it", () => {
+    const rows = all(parsePage(page), "[aria-labelledby=features] tr").map((row) => all(row, "th, td").map(textOf));
+    const masquerading = rows.find(([name]) => name === "masquerading");
+    assert.match(masquerading?.[2] ?? "", /^iptables, IPv4 \(differs\)/);
+    assert.equal(rows.length, (run.features ?? []).length + 1);
+    assert.match(
+      texts(page, "[aria-labelledby=features] li").join("\n"),
+      /^native, node-1, node-2, node-3: level=warning msg="Falling back to iptables-based masquerading\."/,
+    );
+  });
+
+  it("names the NIC that was found, and which cluster it was", () => {
+    assert.ok(texts(page, "svg.path text").includes("NIC ens3"));
+    assert.ok(texts(page, "dd").includes("0f0ac1f5-8c4a-4c8a-9f2f-5d1b6f3f7f11"));
+  });
+});
+
+describe("conditions that are not the same in every run", () => {
+  it("stand side by side, also where the comparison is refused", () => {
+    const newer = { ...native, kernel: "6.8.0", nodes: native.nodes.map((node) => ({ ...node, kernel: "6.8.0" })) };
+    const page = reportHtml([vxlan, newer], compareAll([vxlan, newer]));
+    const values = texts(page, "[aria-labelledby=conditions] dd");
+    assert.ok(values.includes("VXLAN: 6.1.0-18-amd64") && values.includes("native: 6.8.0"), values.join("\n"));
+    assert.ok(values.includes("2 × AMD EPYC 7763 64-Core Processor"), "once, where all have it");
+  });
+});
+
+describe("where nothing can be drawn", () => {
+  const nothing = (page: string): string[] => texts(page, "[aria-labelledby=throughput] > p");
+
+  it("says that all samples failed, not that the datapath was wrong", () => {
+    const samples = vxlan.samples.map((sample) => {
+      const result = { outcome: "failed" as const, reason: "Connection refused" };
+      return sample.protocol === "tcp" ? { ...sample, result } : { ...sample, result };
+    });
+    const failed = reportHtml([{ ...vxlan, samples, ...figuresOf(samples) }]);
+    assert.deepEqual(nothing(failed), ["No TCP sample succeeded: what failed stands below, with the reason."]);
+    assert.deepEqual(nothing(wrong), ["Nothing was measured: this is not the datapath that was asked for."]);
+  });
+
+  it("draws no planned packet where the wire was another, and says so", () => {
+    const checks = vxlan.checks.map((check) =>
+      check.node === "node-2" && check.name.startsWith("pod packets on the wire inside")
+        ? { ...check, found: "none", ok: false }
+        : check,
+    );
+    const page = reportHtml([{ ...vxlan, verdict: "contradicted", checks }]);
+    assert.equal(all(parsePage(page), "svg.packet").length, 0);
+    assert.equal(all(parsePage(page), "svg.path .tunnel").length, 0);
+    assert.match(
+      texts(page, "[aria-labelledby=datapaths] .note").join(),
+      /no packet is drawn, because what was on the/,
+    );
+  });
+
+  it("draws the way of an encrypted packet, and says why not the packet", () => {
+    const encrypted = {
+      ...native,
+      datapath: { ...native.datapath, encryption: "wireguard" },
+      plan: native.plan.map((plan) => ({ ...plan, wire: { pods: "encrypted", protocol: "wireguard" } })),
+    };
+    const page = reportHtml([encrypted]);
+    assert.deepEqual(texts(page, "h1"), ["Native routing, encrypted by WireGuard"]);
+    assert.equal(all(parsePage(page), "svg.path .tunnel").length, 1);
+    assert.equal(all(parsePage(page), "svg.packet").length, 0);
+    assert.match(texts(page, "[aria-labelledby=datapaths] .note").join(), /inside an encrypted one can't be read/);
+  });
+});
+
 describe("the packet diagram", () => {
   it("counts what a tunnel adds, header by header", () => {
     const wire = wireOf(vxlan);
-    assert.ok(wire);
+    assert.ok(wire?.pods === "encapsulated");
     assert.deepEqual(
       headersOf(wire).map(({ name, bytes, kind }) => `${kind} ${name} ${bytes}`),
       [
@@ -220,7 +299,7 @@ describe("the packet diagram", () => {
 
   it("adds nothing to a native packet, and both frames fill the same NIC", () => {
     const wire = wireOf(native);
-    assert.ok(wire);
+    assert.ok(wire?.pods === "bare");
     assert.deepEqual(packetBudget(wire, 1500), { frameBytes: 1514, overheadBytes: 0, payloadBytes: 1448 });
   });
 

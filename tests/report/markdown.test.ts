@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { compareAll } from "../../datapath/run/comparison.ts";
 import { reportMarkdown } from "../../report/markdown.ts";
-import { contradictedRun, madeRun } from "../made-runs.ts";
+import { clusterRun, contradictedRun, madeRun } from "../made-runs.ts";
 
 const vxlan = madeRun();
 const native = madeRun({ mode: "native", seed: 3 });
@@ -11,10 +11,10 @@ describe("reportMarkdown", () => {
   it("starts with the verdicts and what the numbers allow to say", () => {
     assert.match(
       both,
-      /^## Datapath Lab\n\n- \*\*confirmed\*\* VXLAN over UDP 8472: all 33 checks on 3 nodes hold\n- \*\*confirmed\*\* Native routing: [^\n]+\n\n\*\*native is faster than VXLAN by 1\d % ± \d \(1 stream\); beside/,
+      /^## Datapath Lab\n\n- \*\*confirmed\*\* VXLAN over UDP 8472: all 36 checks on 3 nodes hold\n- \*\*confirmed\*\* Native routing: [^\n]+\n\n\*\*native is faster than VXLAN with 1 stream by 1\d % \(95 % interval: 1\d to 2\d %\); beside/,
     );
     assert.match(both, /^\| 1 stream, pod ÷ node \| 0\.8\d \(0\.8\d – 0\.8\d\) \|/m);
-    assert.match(both, /\n```sh\nnpm run lab -- compare --stack local --datapaths vxlan,native\n```\n$/);
+    assert.match(both, /\n```sh\nnpm run lab -- compare --stack local --datapaths vxlan,native --rounds 1\n```\n$/);
   });
 
   it("gives every row of a table as many cells as its head", () => {
@@ -26,9 +26,24 @@ describe("reportMarkdown", () => {
 
   it("shows each check that does not hold, failures first", () => {
     const text = reportMarkdown([contradictedRun()]);
-    assert.match(text, /^- \*\*contradicted\*\* Native routing: 3 of 33 checks/m);
+    assert.match(text, /^- \*\*contradicted\*\* Native routing: 3 of 36 checks/m);
     assert.ok(text.includes("| node-3 | link cilium\\_vxlan | absent | vxlan, UDP 8472, up | fails |"), text);
     assert.ok(text.indexOf("| fails |") < text.indexOf("| not judged |"));
+  });
+
+  it("has features and the agents' own words of a cluster", () => {
+    const text = reportMarkdown([clusterRun()]);
+    assert.match(text, /^\| native: masquerading \| BPF, IPv4 \| iptables, IPv4 ⚠ /m);
+    assert.match(text, /^- native, node-1, node-2, node-3: level=warning msg="Falling back to iptables/m);
+  });
+
+  it("tells conditions datapath by datapath where they differ", () => {
+    const text = reportMarkdown([
+      vxlan,
+      { ...native, nodes: native.nodes.map((node) => ({ ...node, kernel: "6.8.0" })) },
+    ]);
+    assert.match(text, /^VXLAN: .* kernel 6\.1\.0-18-amd64/m);
+    assert.match(text, /^native: .* kernel 6\.8\.0/m);
   });
 
   it("says why runs are not comparable", () => {

@@ -27,7 +27,7 @@ describe("pictures", () => {
     const [datapaths = "", throughput = ""] = drawn.map(({ svg }) => svg);
     for (const words of ["VXLAN over UDP 8472", "Native routing", "TCP payload 1398", "TCP payload 1448"])
       assert.ok(datapaths.includes(words), words);
-    assert.equal([...throughput.matchAll(/<circle/g)].length, 40);
+    assert.equal([...throughput.matchAll(/<circle/g)].length, 60);
   });
 
   it("leave out what a run does not have", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { stripVTControlCharacters } from "node:util";
 import { compareRuns } from "../../datapath/run/comparison.ts";
 import { comparisonText, summary, verdictText } from "../../report/terminal.ts";
-import { contradictedRun, madeRun, withFailedSample } from "../made-runs.ts";
+import { clusterRun, contradictedRun, madeRun, withFailedSample } from "../made-runs.ts";
 
 const plain = { colour: false, columns: 120 };
 
@@ -11,7 +11,7 @@ describe("summary", () => {
 
   it("starts with the verdict and says plainly what kind of lab it was", () => {
     assert.deepEqual(confirmed.split("\n").slice(0, 3), [
-      "CONFIRMED  VXLAN over UDP 8472: all 33 checks on 3 nodes hold",
+      "CONFIRMED  VXLAN over UDP 8472: all 36 checks on 3 nodes hold",
       "stack local: network namespaces of one machine, no Kubernetes, no Cilium",
       "kernel 6.1.0-18-amd64; 2 × AMD EPYC 7763 64-Core Processor",
     ]);
@@ -28,12 +28,12 @@ describe("summary", () => {
   });
 
   it("shows what is requested beside what is in effect", () => {
-    assert.match(confirmed, /^routing +VXLAN, UDP 8472 +VXLAN, UDP 8472$/m);
+    assert.match(confirmed, /^routing +VXLAN +VXLAN$/m);
   });
 
   it("names every failed check with node, check, expected and found, failures first", () => {
     const text = summary(contradictedRun(), plain);
-    assert.match(text, /^CONTRADICTED {2}Native routing: 3 of 33 checks on 3 nodes speak against it, 1 of 33 /);
+    assert.match(text, /^CONTRADICTED {2}Native routing: 3 of 36 checks on 3 nodes speak against it, 1 of 36 /);
     assert.ok(
       text.includes("✗ node-3: link cilium_vxlan\n    expected: absent\n    found:    vxlan, UDP 8472, up\n"),
       text,
@@ -56,6 +56,13 @@ describe("summary", () => {
     const said = "Pods could not reach each other for 36600 ms while vxlan became native, routes by the network";
     assert.ok(change(true).includes(`${said}.\n`));
     assert.ok(change(false).includes(`${said}, and longer: it was not over when it was read.\n`));
+  });
+
+  it("shows what agents made of a cluster's features, and what they logged", () => {
+    const text = summary(clusterRun(), plain);
+    assert.match(text, /^stack dev: Kubernetes cluster with Cilium$/m);
+    assert.match(text, /^masquerading +BPF, IPv4 +iptables, IPv4$/m);
+    assert.match(text, /^What agents logged\nnode-1, node-2, node-3: level=warning msg="Falling back/m);
   });
 
   it("names each sample that failed", () => {
@@ -87,7 +94,7 @@ describe("verdictText", () => {
   it("is a run's verdict and what speaks against it, without its numbers", () => {
     assert.equal(
       verdictText(madeRun(), { ...plain, file: "vxlan.json" }),
-      "CONFIRMED  VXLAN over UDP 8472: all 33 checks on 3 nodes hold\n  vxlan.json\n",
+      "CONFIRMED  VXLAN over UDP 8472: all 36 checks on 3 nodes hold\n  vxlan.json\n",
     );
     const wrong = verdictText(contradictedRun(), plain);
     assert.match(wrong, /^CONTRADICTED {2}Native routing: 3 of \d+ checks[\s\S]*✗ node-2: route to 10\.42\.0\.0\/24/);
@@ -99,7 +106,10 @@ describe("comparisonText", () => {
   const text = comparisonText(compareRuns([madeRun()], [madeRun({ mode: "native", seed: 3 })]), plain);
 
   it("says in words what the numbers allow, then the medians", () => {
-    assert.match(text, /^native against VXLAN\n- native is faster than VXLAN by 1\d % ± \d \(1 stream\); beside/);
+    assert.match(
+      text,
+      /^native against VXLAN\n- native is faster than VXLAN with 1 stream by 1\d % \(95 % interval: 1\d/,
+    );
     assert.match(text, /^- UDP at 1 Gbit\/s: VXLAN lost 0\.\d\d %, native lost 0\.\d\d % \(medians\)$/m);
     assert.match(
       text,

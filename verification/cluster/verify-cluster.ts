@@ -108,7 +108,7 @@ async function verifyWith(
   const [first] = facts;
   const run = await verify(
     {
-      lab: { ...spec.lab, kind: "cluster" },
+      lab: { ...spec.lab, kind: "cluster", ...(await clusterOf(config)) },
       datapath: asked,
       pool,
       nodes,
@@ -193,6 +193,16 @@ function oldestKernel(facts: readonly NodeFacts[]): { readonly kernel?: string }
     .map(({ kernel }) => kernel)
     .sort((one, other) => one.localeCompare(other, undefined, { numeric: true }));
   return oldest === undefined ? {} : { kernel: oldest };
+}
+
+/** Which cluster it is, where that may be read: namespaces keep their UID as long as the cluster lives. */
+async function clusterOf(config: KubeConfig): Promise<Pick<Run["lab"], "cluster">> {
+  const namespace = await config
+    .makeApiClient(CoreV1Api)
+    .readNamespace({ name: "kube-system" })
+    .catch(() => undefined);
+  const cluster = namespace?.metadata?.uid;
+  return cluster === undefined ? {} : { cluster };
 }
 
 async function versionsOf(config: KubeConfig): Promise<Record<string, string>> {
