@@ -322,6 +322,13 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
       wayOut: "write the kubeconfig's path as machines.kubeconfig",
     },
     {
+      when: "a section was set as a secret",
+      cause: () => labOfStack("config:\n  datapath-lab:machines:\n    uri:\n      secure: AAAA\n", "explain"),
+      names: "datapath-lab:machines",
+      wrong: "Was set with --secret",
+      wayOut: "Set it again without --secret.",
+    },
+    {
       when: "its folder of runs is none",
       cause: () => labOfStack("config:\n  datapath-lab:verification:\n    runsFolder: 3\n", "report"),
       names: "datapath-lab:verification.runsFolder",
