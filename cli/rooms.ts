@@ -94,7 +94,7 @@ export const rooms: readonly Room[] = [
     folder: "cli",
     about: "`npm run lab`: the same program through the Automation API; generators.",
     mayImport: ["components/local-file.ts", "components/machines", "datapath", "verification", "report", "offline"],
-    never: "what `pulumi up` could not do as well",
+    never: "decisions about the datapath",
   },
   {
     folder: "bench",
@@ -212,7 +212,7 @@ export function crossedLine({ file, target, kind }: Reference): string | undefin
   if (to === from || from.mayImport.includes(target) || (to !== undefined && from.mayImport.includes(to.folder))) {
     return undefined;
   }
-  return `${file} imports ${target}: ${from.folder} may import ${from.mayImport.join(", ") || "none of our folders"}`;
+  return `${file} imports ${target}: ${from.folder} may import ${from.mayImport.join(", ") || "none of this project's folders"}`;
 }
 
 function cell(text: string): string {
@@ -228,7 +228,7 @@ export function roomsTable(): string {
   const rows = rooms.map(({ folder, about, mayImport, packages, withoutPackages, never }) => [
     code([folder]),
     about,
-    code(mayImport) || "nothing of ours",
+    code(mayImport) || "none of this project's folders",
     [
       ...(packages === undefined ? [] : [`other packages than ${code(packages)}`]),
       ...(withoutPackages === undefined ? [] : [code(withoutPackages)]),

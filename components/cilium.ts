@@ -111,6 +111,6 @@ export class Cilium extends pulumi.ComponentResource {
       },
     );
     this.rollout = pulumi.unsecret(wait.stdout).apply((json) => rolloutResult.parse(JSON.parse(json)));
-    this.registerOutputs({ rollout: this.rollout });
+    this.registerOutputs({});
   }
 }

@@ -67,7 +67,7 @@ export class Hosts extends pulumi.ComponentResource {
       ready: preflight.check,
       incarnation: host.address,
     }));
-    this.registerOutputs({ facts: this.facts });
+    this.registerOutputs({});
   }
 }
 
