@@ -12,7 +12,7 @@ const usage = `npm run lab -- [COMMAND] [OPTIONS]
   kubeconfig print the kubeconfig of the cluster that the lab made, which is a secret
   explain    print what a datapath asks for: features, Helm values, plan
   doctor     check everything that up will need, with the way out of what is missing
-  compare    measure datapaths in turn, or compare kept runs: compare A.json B.json
+  compare    measure datapaths by turns, or compare kept runs: compare A.json B.json
   report     write kept runs as a page, .lab/report.html: report [RUN.json …]
   verify     prove and measure the datapath of any cluster, by pods that it removes again: verify --kubeconfig F
 
@@ -169,5 +169,5 @@ function refuseUnread(name: Name, operands: readonly string[], given: readonly s
 function roundsOf(text: string | undefined): number {
   const rounds = text === undefined ? defaultRounds : Number(text);
   if (Number.isInteger(rounds) && rounds >= 1 && rounds <= 100) return rounds;
-  throw misuse(`--rounds ${text ?? ""} is no number of rounds.`, "Write a whole number from 1 to 100.");
+  throw misuse(`--rounds takes a whole number from 1 to 100, not ${text ?? ""}.`, help);
 }

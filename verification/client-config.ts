@@ -20,7 +20,7 @@ export function clientConfig({ kubeconfig, context }: ClusterAddress): KubeConfi
     // A YAML parser's message ends in the lines around the place.
     const [reason = ""] = kubeconfig.trim() === "" ? ["it is empty"] : String(error).split("\n");
     throw new Error(
-      `The kubeconfig is none: ${reason}.\nCheck the file that --kubeconfig, machines.kubeconfig or KUBECONFIG names.`,
+      `The kubeconfig is not valid: ${reason}.\nCheck the file that --kubeconfig, machines.kubeconfig or KUBECONFIG names.`,
     );
   }
   const known = config.getContexts().map(({ name }) => name);

@@ -44,10 +44,11 @@ export const cilium = z.strictObject({
   }),
   strategy: z.enum(["upgrade", "replace"]).default("upgrade").meta({
     description:
-      "What a change of values does to a standing release: upgrade it, or uninstall it, clean the nodes and install it anew. replace makes every pod anew.",
+      "What a change of values does to an existing release: upgrade it; or replace it, which uninstalls it, cleans the nodes, installs it again and recreates every pod.",
   }),
   restartPods: z.enum(["lab", "all"]).default("lab").meta({
-    description: "Which pods that are older than the datapath are made anew: they keep their routes' MTU until then.",
+    description:
+      "Which of the pods that are older than the datapath are recreated: they keep their routes' MTU until then.",
   }),
   releaseTimeoutSeconds: z.int().min(30).max(3600).default(600).meta({ description: "Limit for Helm itself." }),
   rolloutTimeoutSeconds: z

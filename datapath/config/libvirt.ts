@@ -67,7 +67,11 @@ export const libvirtMachines = z.strictObject({
     description:
       "The machines' network. Its first address is the libvirt host's, which routes and masquerades; the last one that of the router between pods, where routes need one.",
   }),
-  firstHost: z.int().min(2).default(11).meta({ description: "Place of the first machine's address in the network." }),
+  firstHost: z
+    .int()
+    .min(2)
+    .default(11)
+    .meta({ description: "Host number of the first machine's address in `network`." }),
   bridge: z
     .string()
     .regex(/^[a-z][a-z0-9_.-]{0,14}$/, "no name of a link: at most 15 characters, starting with a letter")
@@ -80,13 +84,13 @@ export const libvirtMachines = z.strictObject({
     .optional()
     .meta({ description: "DNS servers of the machines. The libvirt host's where it is not given." }),
   image: image.prefault({}).meta({ description: "The cloud image that machines start from; Ubuntu 23.04 by default." }),
-  vcpus: z.int().min(1).max(256).default(2).meta({ description: "Virtual CPUs a machine. A change restarts it." }),
+  vcpus: z.int().min(1).max(256).default(2).meta({ description: "Virtual CPUs per machine. A change restarts it." }),
   memoryMebibytes: z
     .int()
     .min(256)
     .max(1_048_576)
     .default(4096)
-    .meta({ description: "Memory a machine, in MiB. A change restarts it." }),
+    .meta({ description: "Memory per machine, in MiB. A change restarts it." }),
   diskGibibytes: z.int().min(2).max(16_384).default(20).meta({
     description: "Size of a machine's disk, in GiB; only what is written takes space. A change replaces the machine.",
   }),

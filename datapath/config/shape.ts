@@ -88,7 +88,7 @@ function describe(issue: Issue, path: KeyPath, shape: JsonSchema, root: unknown)
       return finding("There is no such key.", unknownKeyWayOut(path, shape, root));
     case "invalid_type":
       return issue.input === undefined
-        ? finding("Is missing.", `Write ${typeWords[issue.expected] ?? issue.expected}${meaning}.`)
+        ? finding("This key is missing.", `Write ${typeWords[issue.expected] ?? issue.expected}${meaning}.`)
         : finding(
             `${input} is not ${typeWords[issue.expected] ?? issue.expected}.`,
             `Write ${typeWords[issue.expected] ?? issue.expected}${meaning}.`,
@@ -123,7 +123,7 @@ function choice(
   const meant = typeof input === "string" ? nearest(input, options) : undefined;
   const list = `Write ${options.length === 1 ? "" : "one of "}${options.join(", ")}.`;
   return finding(
-    input === undefined ? "Is missing." : `${show(input)} is not one of ${options.join(", ")}.`,
+    input === undefined ? "This key is missing." : `${show(input)} is not one of ${options.join(", ")}.`,
     meant === undefined ? list : `Did you mean ${meant}? ${list}`,
   );
 }

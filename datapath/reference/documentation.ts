@@ -63,7 +63,7 @@ const examples: readonly Example[] = [
   },
 ];
 
-/** What the schema doesn't let anybody write, and what it spares. */
+/** What the schema doesn't let anybody write, and what this prevents. */
 const impossible: readonly (readonly [written: string, spared: string])[] = [
   [
     "`mode: vxlan` or `geneve` with `routes`",
@@ -175,7 +175,7 @@ export function datapathsPage(project: string): string {
       ]),
     ),
     "## What can't be written",
-    table(["what", "what it spares"], impossible),
+    table(["what", "what this prevents"], impossible),
     "## Errors",
     "Found at preview, all of them at once; nothing is created. The agent would end and start again for ever behind a green Helm release, Helm would refuse, or nothing could work.",
     rulesTable("error"),

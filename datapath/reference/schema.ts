@@ -34,7 +34,7 @@ function leaveOut(schema: JsonSchema, assumed: { readonly key: string; readonly 
 
 /** A secret as `pulumi config set --secret` leaves it. */
 const secretText: JsonSchema = {
-  description: "Kubeconfig of a cluster that stands already: pulumi config set --secret kubeconfig <FILE",
+  description: "Kubeconfig of an existing cluster: pulumi config set --secret kubeconfig <FILE",
   type: "object",
   properties: { secure: { type: "string" } },
   required: ["secure"],

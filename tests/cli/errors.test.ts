@@ -168,9 +168,9 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
     {
       when: "the number of rounds is none",
       cause: () => lab(["compare", "--rounds", "many"]),
-      names: "--rounds many",
-      wrong: "is no number of rounds",
-      wayOut: "Write a whole number from 1 to 100.",
+      names: "--rounds",
+      wrong: "not many",
+      wayOut: "takes a whole number from 1 to 100",
     },
     {
       when: "a stack does not exist",

@@ -269,7 +269,7 @@ describe("Cilium on a real three-node cluster, by the stand-in agent, through th
     await order("node2", `crash ${line}`);
     assert.match(
       await failureOf(up(vxlan())),
-      /Cilium can't come about with this configuration:[\s\S]*node2: the agent ended (\d times )?with: install-no-conntrack-iptables-rules requires the agent to run in direct routing mode\. \(rule conntrack-bypass-without-tunnel: datapath\.conntrackBypass: /,
+      /Cilium can't start with this configuration:[\s\S]*node2: the agent ended (\d times )?with: install-no-conntrack-iptables-rules requires the agent to run in direct routing mode\. \(rule conntrack-bypass-without-tunnel: datapath\.conntrackBypass: /,
     );
     // Of a config that agents end on a restarted container makes nothing else: the pod has to be made anew.
     await orderNothing("node2");

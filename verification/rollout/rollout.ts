@@ -73,7 +73,7 @@ async function untilRolledOut(
       missing = [`the API server does not answer: ${reasonOf(error)}`];
     }
     const text = missing.join("\n  ");
-    if (hopeless) throw new Error(`Cilium can't come about with this configuration:\n  ${text}`);
+    if (hopeless) throw new Error(`Cilium can't start with this configuration:\n  ${text}`);
     if (Date.now() > limit) {
       throw new Error(`Cilium is not in effect on every node after ${spec.limitSeconds} s:\n  ${text}`);
     }
@@ -105,7 +105,7 @@ async function renewPods(
   const { restart, leave } = stalePods(await networkedPods(config), configuredAt, spec.restartPods);
   const title = ({ namespace, name }: { namespace: string; name: string }): string => `${namespace}/${name}`;
   for (const pod of restart) {
-    progress(`${title(pod)} is older than the datapath and is made anew`);
+    progress(`${title(pod)} is older than the datapath and is recreated`);
     await core
       .deleteNamespacedPod({ namespace: pod.namespace, name: pod.name, body: { preconditions: { uid: pod.uid } } })
       .catch((error: unknown) => {
@@ -114,7 +114,7 @@ async function renewPods(
       });
   }
   for (const pod of leave) {
-    progress(`${title(pod)} keeps the network it was made with, the MTU of its routes among it, until it is made anew`);
+    progress(`${title(pod)} keeps the network it was made with, the MTU of its routes among it, until it is recreated`);
   }
   return { restarted: restart.map(title).sort(), left: leave.map(title).sort() };
 }

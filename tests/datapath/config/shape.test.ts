@@ -26,7 +26,7 @@ describe("A config of the wrong shape", () => {
     {
       name: "without what has to be there",
       raw: { datapath: { mode: "native", routes: { kind: "bgp", speaker: "cilium", peer: {} } } },
-      says: ["datapath.routes.peer.address: Is missing. Write text (Address of the router)."],
+      says: ["datapath.routes.peer.address: This key is missing. Write text (Address of the router)."],
     },
     {
       name: "with a key that Cilium's later charts have",
