@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { allConfig } from "@pulumi/pulumi/runtime/index.js";
 import { z } from "zod";
 import { kubeconfigKey } from "../datapath/config/existing-cluster.ts";
-import { checkLabConfig, type LabConfig, type LabConfigInput } from "../datapath/config/index.ts";
+import { parseLabConfig, type LabConfig, type LabConfigInput } from "../datapath/config/index.ts";
 import { labSections, secretSections } from "../datapath/config/stack-values.ts";
 import { ConfigError, formatFindings } from "../datapath/findings.ts";
 import type { DatapathLabArgs } from "./lab.ts";
@@ -11,32 +11,33 @@ import { refusal } from "./refusal.ts";
 /** In it the engine names the config keys that were set with --secret. */
 const secretKeysVariable = "PULUMI_CONFIG_SECRET_KEYS";
 
+/** Whatever a stack has: the component checks it. */
+const unchecked = z.custom<LabConfigInput>();
+
 /**
- * What the stack that is being run asks for. Warnings are printed with the preview.
- * @throws a refusal with every error at once
+ * What the stack that is being run asks for.
+ * @throws a refusal where a section was set as a secret
  */
 export function labOfStack(project: string): DatapathLabArgs {
   const sections = labSections(allConfig(), project);
   refuseSecrets(Object.keys(sections), project);
-  const config = checkedLab(sections, project);
   const kubeconfig = new pulumi.Config(project).getSecret(kubeconfigKey);
-  return { ...config, ...(kubeconfig === undefined ? {} : { kubeconfig }) };
+  return { ...unchecked.parse(sections), ...(kubeconfig === undefined ? {} : { kubeconfig }) };
 }
 
 /**
- * A lab's config as another program writes it, with all defaults filled in. Warnings are printed with the preview.
+ * A lab's config with all defaults filled in. Warnings are printed with the preview.
  * @throws a refusal with every error at once
  */
-export function labArgs(config: LabConfigInput): DatapathLabArgs {
-  return checkedLab(config, pulumi.getProject());
-}
-
-function checkedLab(raw: unknown, project: string): LabConfig {
-  const { config, findings } = checkLabConfig(raw);
-  if (config === undefined) throw refusal(new ConfigError(findings, project));
-  const warnings = findings.filter(({ severity }) => severity === "warning");
-  if (warnings.length > 0) void pulumi.log.warn(formatFindings(warnings, project));
-  return config;
+export function checkedConfig(input: LabConfigInput): LabConfig {
+  const project = pulumi.getProject();
+  try {
+    const { config, warnings } = parseLabConfig(input, project);
+    if (warnings.length > 0) void pulumi.log.warn(formatFindings(warnings, project));
+    return config;
+  } catch (error) {
+    throw error instanceof ConfigError ? refusal(error) : error;
+  }
 }
 
 /**

@@ -23,7 +23,7 @@ async function listening(): Promise<{ server: Server; port: number }> {
 }
 
 async function needs(config: unknown): Promise<Map<string, NeedCheck>> {
-  return new Map((await needsOf(parseLabConfig(config), "all")).map((check) => [check.name, check]));
+  return new Map((await needsOf(parseLabConfig(config).config, "all")).map((check) => [check.name, check]));
 }
 
 describe("doctor", function () {
@@ -121,7 +121,7 @@ describe("doctor", function () {
   });
 
   it("leaves out what only costs time where errors alone are asked for", async () => {
-    const config = parseLabConfig({ machines: { kind: "libvirt", uri: "qemu:///no-such-driver" } });
+    const { config } = parseLabConfig({ machines: { kind: "libvirt", uri: "qemu:///no-such-driver" } });
     const names = (await needsOf(config, "errors")).map(({ name }) => name);
     assert.ok(names.includes("libvirt"));
     for (const slow of ["KVM", "image", "K3s's release", "Cilium's chart"]) assert.ok(!names.includes(slow), slow);

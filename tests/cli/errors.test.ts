@@ -540,7 +540,7 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
       when: "the kubeconfig is not there",
       cause: async () => {
         const machines = { kind: "none", kubeconfig: path.join(folder, "no-kubeconfig") };
-        const checks = await needsOf(parseLabConfig({ machines, cilium: { manage: false } }), "errors");
+        const checks = await needsOf(parseLabConfig({ machines, cilium: { manage: false } }).config, "errors");
         return describeNeeds(checks.filter(({ state }) => state === "error"));
       },
       names: "no-kubeconfig",
