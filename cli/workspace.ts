@@ -155,20 +155,28 @@ async function releaseAbandonedLock(
   configFile: string,
   log: (line: string) => void,
 ): Promise<void> {
-  const folder = path.join(state, ".pulumi", "locks", "organization", projectName, stack.name);
+  if (!(await isLocked(stack.name, state))) return;
+  log(`An earlier run of stack ${stack.name} was killed: releasing its lock and going on from what it left.`);
+  await stack.cancel();
+  await stack.refresh({ clearPendingCreates: true, configFile, showSecrets: false });
+}
+
+/**
+ * Whether a stack whose state lies in a folder has locks that nobody holds any more.
+ * @throws an error that names the process where an update is under way
+ */
+export async function isLocked(stackName: string, state: string): Promise<boolean> {
+  const folder = path.join(state, ".pulumi", "locks", "organization", projectName, stackName);
   const files = (existsSync(folder) ? await readdir(folder) : []).filter((name) => name.endsWith(".json"));
-  if (files.length === 0) return;
   for (const file of files) {
     const owner = lock.parse(JSON.parse(await readFile(path.join(folder, file), "utf8")));
     if (owner.hostname !== hostname() || isEngine(owner.pid)) {
       throw new Error(
-        `Stack ${stack.name} is being changed by process ${owner.pid} on ${owner.hostname}. Wait for it, or stop it; if it is gone, run: pulumi cancel ${stack.name}`,
+        `Stack ${stackName} is being changed by process ${owner.pid} on ${owner.hostname}. Wait for it, or stop it; if it is gone, run: pulumi cancel ${stackName}`,
       );
     }
   }
-  log(`An earlier run of stack ${stack.name} was killed: releasing its lock and going on from what it left.`);
-  await stack.cancel();
-  await stack.refresh({ clearPendingCreates: true, configFile, showSecrets: false });
+  return files.length > 0;
 }
 
 /** Whether a process is a Pulumi engine; its number may be another process's by now. */
