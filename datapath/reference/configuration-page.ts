@@ -37,15 +37,55 @@ function sectionOf(project: string, name: string, description: string): string[]
     : [...title, `One value: \`pulumi config set ${project}:${name} true\`.`];
 }
 
-/** A table of the sections with the names of their keys, all kinds and modes together, for the README. */
+/** The keys that people change most, in each section, or each kind of it. The page has the others. */
+const changedMost: readonly { readonly section: string; readonly words?: string; readonly keys: readonly string[] }[] =
+  [
+    { section: "machines", words: "kind: namespaces", keys: ["count", "network", "mtuBytes"] },
+    {
+      section: "machines",
+      words: "kind: libvirt",
+      keys: ["count", "uri", "network", "vcpus", "memoryMebibytes", "diskGibibytes", "image", "bootLimitSeconds"],
+    },
+    { section: "machines", words: "kind: hosts", keys: ["hosts", "mtuBytes"] },
+    { section: "machines", words: "kind: none", keys: ["kubeconfig", "context", "mtuBytes"] },
+    { section: "datapath", words: "mode: vxlan", keys: ["tunnelPort"] },
+    { section: "datapath", words: "mode: geneve", keys: ["tunnelPort"] },
+    { section: "datapath", words: "mode: native", keys: ["routes", "ipv4NativeRoutingCIDR"] },
+    {
+      section: "datapath",
+      keys: [
+        ...["kubeProxyReplacement", "masquerade", "hostRouting", "bandwidthManager", "ipv6", "mtuBytes"],
+        ...["loadBalancer", "hubble", "encryption", "values"],
+      ],
+    },
+    { section: "cluster", keys: ["serviceCIDR", "clusterDNS"] },
+    { section: "k3s", keys: ["version", "servers", "source", "disable", "clean"] },
+    { section: "cilium", keys: ["chart", "manage", "adopt", "rollOut", "strategy"] },
+    { section: "verification", keys: ["samples", "durationSeconds", "streams", "enforce"] },
+    { section: "strict", keys: [] },
+  ];
+
+/** A table of the keys that people change most, with their defaults, for the README: a row for each kind of a section. */
 export function configurationTable(page: string): string {
-  const rows = topLevelKeys().map(({ key, description }) => {
-    const variants = sectionVariants(key);
-    const keys = variants.length > 0 ? variants.flatMap((variant) => variant.keys) : configKeys(key);
-    const names = new Set(keys.map((entry) => entry.key.slice(key.length + 1)).filter((name) => !/[.[]/.test(name)));
-    return `| [${key}](${page}#${key}) | ${cell(description)} | ${[...names].map(code).join(", ")} |`;
+  const rows = changedMost.map(({ section, words, keys }) => {
+    const variants = sectionVariants(section);
+    const known =
+      words === undefined ? configKeys(section) : variants.find((variant) => variant.words.includes(words))?.keys;
+    const about = topLevelKeys().find(({ key }) => key === section)?.description;
+    if (known === undefined || about === undefined) throw new Error(`there is no ${section} with ${words ?? "keys"}`);
+    const named = keys.map((key) => {
+      const found = known.find((candidate) => candidate.key === `${section}.${key}`);
+      if (found === undefined) throw new Error(`${section} has no key ${key}`);
+      return found.default === "" ? code(key) : `${code(key)} (${code(found.default)})`;
+    });
+    const kind = words === undefined ? (variants.length > 0 ? "in every mode" : "") : code(words);
+    return `| [${section}](${page}#${section}) | ${kind} | ${named.join(", ") || cell(about)} |`;
   });
-  return ["| section | what it is | keys |", "| --- | --- | --- |", ...rows].join("\n");
+  return [
+    "| section | where | keys that people change most, with their defaults |",
+    "| --- | --- | --- |",
+    ...rows,
+  ].join("\n");
 }
 
 /** `docs/configuration.md`: every key of every section, from the schema that the program reads config with. */

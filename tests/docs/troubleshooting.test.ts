@@ -15,6 +15,11 @@ const sources = ["cli", "components", "datapath", "offline", "report", "scripts"
   .map((file) => readFileSync(file, "utf8"))
   .join("\n");
 
+/** Without lines of comment: what stands in them nobody is told. */
+function withoutComments(source: string): string {
+  return source.replaceAll(/^\s*(?:\/\/|#|\*|\/\*).*$/gm, "");
+}
+
 const page = readFileSync(path.join(root, "docs/troubleshooting.md"), "utf8");
 
 /** What others print: Kubernetes, Helm. */
