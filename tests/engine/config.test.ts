@@ -7,7 +7,7 @@ import { readStackConfig, root } from "../../cli/workspace.ts";
 import { DatapathLab } from "../../components/index.ts";
 import { checkLabConfig } from "../../datapath/config/index.ts";
 import { TestLab } from "../lab/support.ts";
-import { InlineStack } from "./inlineStack.ts";
+import { InlineStack } from "./inline-stack.ts";
 
 /** What a preview says of a config that can't be used. */
 async function refusal(lab: TestLab, config: Readonly<Record<string, unknown>>): Promise<string> {
