@@ -37,7 +37,7 @@ export const rooms: readonly Room[] = [
   },
   {
     folder: "components/machines",
-    about: "One file a kind of machine: namespaces, libvirt, hosts.",
+    about: "One file per kind of machine: namespaces, libvirt, hosts.",
     mayImport: [
       "components/local-file.ts",
       "components/scripts.ts",
@@ -86,7 +86,7 @@ export const rooms: readonly Room[] = [
   },
   {
     folder: "offline",
-    about: "What this machine lacks: CLI and providers that can't be downloaded, Debian packages.",
+    about: "What this machine lacks: the CLI and providers that can't be downloaded, Debian packages.",
     mayImport: [],
     never: "anything of this lab",
   },
@@ -98,7 +98,7 @@ export const rooms: readonly Room[] = [
   },
   {
     folder: "bench",
-    about: "What the lab costs beside the least that could do the same.",
+    about: "What the lab costs beside a minimal equivalent.",
     mayImport: ["cli", "components", "datapath", "offline", "tests/vm/harness.ts"],
     never: "other tests",
   },
@@ -124,7 +124,7 @@ export const rooms: readonly Room[] = [
 /** What stands in the folders of the largest room, in the order in which a datapath goes through them. */
 export const datapathFolders: Readonly<Record<string, string>> = {
   config: "Shape, defaults and descriptions of every config key.",
-  rules: "What can't be meant, what the agent ends on, what it does instead: one row a rule, with its source.",
+  rules: "What contradicts itself, what the agent exits on, what it does instead: one row per rule, with its source.",
   plan: "What must be true on every node, before there is one and after, and what that is for a bare kernel.",
   machines: "What is known of machines, and what a datapath needs of them: kernel floors, preflight.",
   libvirt: "Domains, networks and cloud-init seeds, rendered.",
