@@ -8,7 +8,16 @@ import { z } from "zod";
 const root = path.resolve(import.meta.dirname, "../..");
 
 const workflow = z.object({
-  jobs: z.record(z.string(), z.object({ steps: z.array(z.looseObject({ with: z.looseObject({}).optional() })) })),
+  jobs: z.record(
+    z.string(),
+    z.object({
+      steps: z.array(
+        z.looseObject({
+          with: z.looseObject({ "node-version": z.union([z.string(), z.number()]).optional() }).optional(),
+        }),
+      ),
+    }),
+  ),
 });
 const packageFile = z.object({ engines: z.object({ node: z.string() }) });
 
