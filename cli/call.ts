@@ -44,13 +44,23 @@ export async function configOf({ stack, datapath: mode }: Call): Promise<Config>
  * stays as the stack has it, so that what is compared differs in nothing else.
  */
 export function withDatapath(config: Config, name: string): Config {
+  const section = z.record(z.string(), z.unknown()).safeParse(config["datapath"]).data ?? {};
+  return { ...config, datapath: inOtherMode(section, namedDatapath(name)) };
+}
+
+/** A datapath as the command line names it. */
+export interface NamedByWord {
+  readonly mode: string;
+  readonly routes?: string;
+}
+
+/** Reads a datapath's name: a mode, for native also with who carries the routes. Throws where there is no such carrier. */
+export function namedDatapath(name: string): NamedByWord {
   const [mode = "", carrier] = name.split(":");
   if (carrier !== undefined && (mode !== "native" || !carriers.includes(carrier))) {
     throw new Error(`There is no datapath ${name}. Only native says more: native:${carriers.join(", native:")}.`);
   }
-  const section = z.record(z.string(), z.unknown()).safeParse(config["datapath"]).data ?? {};
-  const named = { mode, ...(carrier === undefined ? {} : { routes: carrier }) };
-  return { ...config, datapath: inOtherMode(section, named) };
+  return { mode, ...(carrier === undefined ? {} : { routes: carrier }) };
 }
 
 export function terminal(): { colour: boolean; columns: number } {

@@ -3,9 +3,9 @@ import { chartVersion } from "../datapath/cilium/chart.ts";
 import { checkLabConfig, type LabConfig } from "../datapath/config/index.ts";
 import { defaultFeatures, features, type PlannedFeature } from "../datapath/cilium/features.ts";
 import { formatFindings, type Finding } from "../datapath/findings.ts";
-import { helmValues } from "../datapath/cilium/helm-values.ts";
+import { releaseValues } from "../datapath/cilium/helm-values.ts";
 import { kernelOfMachines } from "../datapath/machines/kernel.ts";
-import { runsCilium } from "../datapath/machines/machine-facts.ts";
+import { nodeCount, runsCilium } from "../datapath/machines/machine-facts.ts";
 import { datapathTitle, describeNodePlan, type NodePlan } from "../datapath/plan/plan.ts";
 import { previewPlan } from "../datapath/plan/preview-plan.ts";
 import { textTable, type Column } from "../report/text-table.ts";
@@ -36,10 +36,10 @@ export function explain({ config: raw, json, project = "datapath-lab" }: Explain
   if (json) return { text: `${JSON.stringify(asJson(config, shaped, findings), undefined, 2)}\n`, exitCode };
   const sections =
     config === undefined
-      ? [findingsSection(findings, project), "Nothing would be created."]
+      ? [formatFindings(findings, project), "Nothing would be created."]
       : [
           `${datapathTitle(config.datapath)}, on machines of kind ${config.machines.kind}`,
-          ...(findings.length === 0 ? [] : [findingsSection(findings, project)]),
+          ...(findings.length === 0 ? [] : [formatFindings(findings, project)]),
           featuresSection(config),
           valuesSection(config),
           ...planSections(previewPlan(config)),
@@ -59,13 +59,14 @@ function asJson(
     datapath: config.datapath,
     findings,
     features: features(config),
-    helmValues: helmValues(config.datapath),
+    helmValues: valuesOf(config),
     plan: previewPlan(config),
   };
 }
 
-function findingsSection(findings: readonly Finding[], project: string): string {
-  return formatFindings(findings, project);
+/** What the release is given, not only what the datapath asks for. */
+function valuesOf({ datapath, cilium, machines }: LabConfig): ReturnType<typeof releaseValues> {
+  return releaseValues(datapath, cilium, nodeCount(machines));
 }
 
 function left(title: string): Column {
@@ -102,9 +103,13 @@ function featuresSection(config: LabConfig): string {
   ].join("\n");
 }
 
-function valuesSection({ datapath, machines }: LabConfig): string {
-  const note = runsCilium(machines) ? "" : ", of no use in the embedded lab";
-  const lines = stringify(helmValues(datapath), { lineWidth: 0 }).trimEnd().split("\n");
+function valuesSection(config: LabConfig): string {
+  const note = !runsCilium(config.machines)
+    ? ", of no use in the embedded lab"
+    : config.cilium.manage
+      ? ""
+      : ", which the lab does not apply (cilium.manage: false)";
+  const lines = stringify(valuesOf(config), { lineWidth: 0 }).trimEnd().split("\n");
   return [`Helm values for Cilium ${chartVersion}${note}`, ...lines.map((line) => `  ${line}`)].join("\n");
 }
 

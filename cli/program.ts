@@ -9,7 +9,7 @@ const usage = `npm run lab -- [COMMAND] [OPTIONS]
   preview    show what up would change
   destroy    remove everything that up made
   outputs    print what the lab knows of itself
-  kubeconfig print the kubeconfig of the cluster that the lab made, which is a secret: kubeconfig --stack dev > FILE
+  kubeconfig print the kubeconfig of the cluster that the lab made, which is a secret
   explain    print what a datapath asks for: features, Helm values, plan
   doctor     check everything that up will need, with the way out of what is missing
   compare    measure datapaths by turns, or compare kept runs: compare A.json B.json
@@ -24,6 +24,8 @@ const usage = `npm run lab -- [COMMAND] [OPTIONS]
   --file F           explain, verify: take the config from a YAML or JSON file, - for standard input
   --kubeconfig F     verify: the cluster's kubeconfig (default: KUBECONFIG, else kubectl's own)
   --context C        verify: the context in it
+
+Into a file or a program without npm's own lines: npm run --silent lab -- kubeconfig --stack dev > FILE
 `;
 
 const options = {

@@ -37,7 +37,7 @@ export const rooms: readonly Room[] = [
   },
   {
     folder: "components/machines",
-    about: "One file a kind of machine: namespaces, libvirt, hosts.",
+    about: "One file per kind of machine: namespaces, libvirt, hosts.",
     mayImport: [
       "components/local-file.ts",
       "components/scripts.ts",
@@ -86,7 +86,7 @@ export const rooms: readonly Room[] = [
   },
   {
     folder: "offline",
-    about: "What this machine lacks: CLI and providers that can't be downloaded, Debian packages.",
+    about: "What this machine lacks: the CLI and providers that can't be downloaded, Debian packages.",
     mayImport: [],
     never: "anything of this lab",
   },
@@ -94,11 +94,11 @@ export const rooms: readonly Room[] = [
     folder: "cli",
     about: "`npm run lab`: the same program through the Automation API; generators.",
     mayImport: ["components/local-file.ts", "components/machines", "datapath", "verification", "report", "offline"],
-    never: "what `pulumi up` could not do as well",
+    never: "decisions about the datapath",
   },
   {
     folder: "bench",
-    about: "What the lab costs beside the least that could do the same.",
+    about: "What the lab costs beside a minimal equivalent.",
     mayImport: ["cli", "components", "datapath", "offline", "tests/vm/harness.ts"],
     never: "other tests",
   },
@@ -124,7 +124,7 @@ export const rooms: readonly Room[] = [
 /** What stands in the folders of the largest room, in the order in which a datapath goes through them. */
 export const datapathFolders: Readonly<Record<string, string>> = {
   config: "Shape, defaults and descriptions of every config key.",
-  rules: "What can't be meant, what the agent ends on, what it does instead: one row a rule, with its source.",
+  rules: "What contradicts itself, what the agent exits on, what it does instead: one row per rule, with its source.",
   plan: "What must be true on every node, before there is one and after, and what that is for a bare kernel.",
   machines: "What is known of machines, and what a datapath needs of them: kernel floors, preflight.",
   libvirt: "Domains, networks and cloud-init seeds, rendered.",
@@ -212,7 +212,7 @@ export function crossedLine({ file, target, kind }: Reference): string | undefin
   if (to === from || from.mayImport.includes(target) || (to !== undefined && from.mayImport.includes(to.folder))) {
     return undefined;
   }
-  return `${file} imports ${target}: ${from.folder} may import ${from.mayImport.join(", ") || "none of our folders"}`;
+  return `${file} imports ${target}: ${from.folder} may import ${from.mayImport.join(", ") || "none of this project's folders"}`;
 }
 
 function cell(text: string): string {
@@ -228,7 +228,7 @@ export function roomsTable(): string {
   const rows = rooms.map(({ folder, about, mayImport, packages, withoutPackages, never }) => [
     code([folder]),
     about,
-    code(mayImport) || "nothing of ours",
+    code(mayImport) || "none of this project's folders",
     [
       ...(packages === undefined ? [] : [`other packages than ${code(packages)}`]),
       ...(withoutPackages === undefined ? [] : [code(withoutPackages)]),

@@ -5,6 +5,7 @@ import { verification as verificationConfig, type Verification } from "../datapa
 import type { Run } from "../datapath/run/run.ts";
 import { verifyCluster } from "../verification/cluster/verify-cluster.ts";
 import { keepRun } from "../verification/keep-run.ts";
+import type { NamedByWord } from "./call.ts";
 import { settingsOf } from "../verification/spec.ts";
 
 export interface VerifyOptions {
@@ -13,8 +14,8 @@ export interface VerifyOptions {
   readonly context?: string;
   /** What should hold; what the cluster's cilium-config asks for when absent. */
   readonly datapath?: Datapath;
-  /** In its place the mode that should hold, all else as cilium-config has it: `native`, `native:router`. */
-  readonly instead?: string;
+  /** In its place the mode that should hold, all else as cilium-config has it. */
+  readonly instead?: NamedByWord;
   /** How much is measured, and the pods' images; the defaults when absent. */
   readonly verification?: Verification;
   readonly project: string;
@@ -36,14 +37,13 @@ export async function verify(options: VerifyOptions): Promise<{ run: Run; file: 
     throw new Error(`The kubeconfig ${path} can't be read (${reason}). Name it: --kubeconfig FILE`);
   });
   const section = options.verification ?? verificationConfig.parse({});
-  const [mode = "", routes] = options.instead?.split(":") ?? [];
   const run = await verifyCluster(
     {
       lab: { project, stack: "verify" },
       kubeconfig,
       ...(context === undefined ? {} : { context }),
       ...(options.datapath === undefined ? {} : { datapath: options.datapath }),
-      ...(options.instead === undefined ? {} : { instead: { mode, ...(routes === undefined ? {} : { routes }) } }),
+      ...(options.instead === undefined ? {} : { instead: options.instead }),
       images: section.images,
       pods: "own",
       settings: settingsOf(section),

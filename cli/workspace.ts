@@ -7,7 +7,9 @@ import { LocalWorkspace, PulumiCommand, type Stack } from "@pulumi/pulumi/automa
 import { parse, stringify } from "yaml";
 import { z } from "zod";
 import { kubeconfigKey } from "../datapath/config/existing-cluster.ts";
+import { labSections, secretSections } from "../datapath/config/stack-values.ts";
 import { verification } from "../datapath/config/verification.ts";
+import { ConfigError } from "../datapath/findings.ts";
 import { ensureEngine } from "../offline/engine.ts";
 import { readConfigFile } from "./config-file.ts";
 
@@ -26,14 +28,24 @@ export async function readStackConfig(stack: string): Promise<Record<string, unk
     throw new Error(`There is no Pulumi.${stack}.yaml. Stacks here: ${known.join(", ")}.`);
   }
   const { config } = await readStackFile(file);
-  const { [kubeconfigKey]: secret, ...sections } = withoutProject(config);
-  if (secret !== undefined) {
+  if (config[`${projectName}:${kubeconfigKey}`] !== undefined) {
     throw new Error(
       `Pulumi.${stack}.yaml keeps a kubeconfig as a secret of a Pulumi backend that this command does not open. ` +
         `Run pulumi itself there, or write the kubeconfig's path as machines.kubeconfig.`,
     );
   }
+  const sections = labSections(config, projectName);
+  const secrets = secretSections(Object.keys(sections).filter((section) => hasSecret(sections[section])));
+  if (secrets.length > 0) throw new ConfigError(secrets, projectName);
   return sections;
+}
+
+const secretValue = z.strictObject({ secure: z.string() });
+
+/** Whether something in a value was set with --secret. */
+function hasSecret(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return secretValue.safeParse(value).success || Object.values(value).some(hasSecret);
 }
 
 async function readStackFile(file: string): Promise<z.infer<typeof stackFile>> {
@@ -59,13 +71,6 @@ export function runsFolderOf(config: Readonly<Record<string, unknown>>): string 
     );
   }
   return path.resolve(root, found.data.verification.runsFolder);
-}
-
-function withoutProject(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const prefix = `${projectName}:`;
-  return Object.fromEntries(
-    Object.entries(config).map(([key, value]) => [key.startsWith(prefix) ? key.slice(prefix.length) : key, value]),
-  );
 }
 
 /**
@@ -176,20 +181,28 @@ async function releaseAbandonedLock(
   configFile: string,
   log: (line: string) => void,
 ): Promise<void> {
-  const folder = path.join(state, ".pulumi", "locks", "organization", projectName, stack.name);
+  if (!(await isLocked(stack.name, state))) return;
+  log(`An earlier run of stack ${stack.name} was killed: releasing its lock and going on from what it left.`);
+  await stack.cancel();
+  await stack.refresh({ clearPendingCreates: true, configFile, showSecrets: false });
+}
+
+/**
+ * Whether a stack whose state lies in a folder has locks that nobody holds any more.
+ * @throws an error that names the process where an update is under way
+ */
+export async function isLocked(stackName: string, state: string): Promise<boolean> {
+  const folder = path.join(state, ".pulumi", "locks", "organization", projectName, stackName);
   const files = (existsSync(folder) ? await readdir(folder) : []).filter((name) => name.endsWith(".json"));
-  if (files.length === 0) return;
   for (const file of files) {
     const owner = lock.parse(JSON.parse(await readFile(path.join(folder, file), "utf8")));
     if (owner.hostname !== hostname() || isEngine(owner.pid)) {
       throw new Error(
-        `Stack ${stack.name} is being changed by process ${owner.pid} on ${owner.hostname}. Wait for it, or stop it; if it is gone, run: pulumi cancel ${stack.name}`,
+        `Stack ${stackName} is being changed by process ${owner.pid} on ${owner.hostname}. Wait for it, or stop it; if it is gone, run: pulumi cancel ${stackName}`,
       );
     }
   }
-  log(`An earlier run of stack ${stack.name} was killed: releasing its lock and going on from what it left.`);
-  await stack.cancel();
-  await stack.refresh({ clearPendingCreates: true, configFile, showSecrets: false });
+  return files.length > 0;
 }
 
 /** Whether a process is a Pulumi engine; its number may be another process's by now. */

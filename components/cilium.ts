@@ -5,7 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { agentImage } from "../datapath/cilium/agent-image.ts";
 import type { Cilium as CiliumConfig } from "../datapath/config/cilium.ts";
 import type { Datapath } from "../datapath/config/datapath.ts";
-import { helmValues } from "../datapath/cilium/helm-values.ts";
+import { releaseValues } from "../datapath/cilium/helm-values.ts";
 import { datapathTitle } from "../datapath/plan/plan.ts";
 import { prepareInstall, prepareUpgrade } from "../verification/rollout/release.ts";
 import { rolloutResult, type RolloutResult, type RolloutSpec } from "../verification/rollout/spec.ts";
@@ -24,28 +24,6 @@ export interface CiliumArgs {
   readonly definitions?: readonly string[];
   /** Which machines the nodes are: one made anew has no agent yet. Not known of a cluster that stands already. */
   readonly makings?: string | undefined;
-}
-
-/** The chart's values for a datapath, with how agents are restarted for it. Depends on the config alone. */
-export function releaseValues(
-  datapath: Datapath,
-  { rollOut }: Pick<CiliumConfig, "rollOut">,
-  nodeCount?: number,
-): Record<string, unknown> {
-  const values = helmValues(datapath);
-  const operators =
-    nodeCount === undefined ? datapath.operatorReplicas : Math.min(datapath.operatorReplicas, nodeCount);
-  return {
-    ...values,
-    // Two operators never share a node (1.13.4 cilium-operator/deployment.yaml): one too many would stay Pending.
-    operator: { ...(isRecord(values["operator"]) ? values["operator"] : {}), replicas: operators },
-    // Without it a changed config restarts nobody.
-    rollOutCiliumPods: true,
-    updateStrategy: {
-      rollingUpdate: { maxUnavailable: rollOut === "together" ? "100%" : 1 },
-      type: "RollingUpdate",
-    },
-  };
 }
 
 /**
@@ -133,10 +111,6 @@ export class Cilium extends pulumi.ComponentResource {
       },
     );
     this.rollout = pulumi.unsecret(wait.stdout).apply((json) => rolloutResult.parse(JSON.parse(json)));
-    this.registerOutputs({ rollout: this.rollout });
+    this.registerOutputs({});
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

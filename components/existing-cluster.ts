@@ -33,7 +33,7 @@ export class ExistingCluster extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    this.registerOutputs({ kubeconfig: this.kubeconfig });
+    this.registerOutputs({});
   }
 }
 

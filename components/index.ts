@@ -1,7 +1,6 @@
-// What other Pulumi programs import: import { DatapathLab, labArgs } from "datapath-lab".
+// What other Pulumi programs import: import { DatapathLab } from "datapath-lab".
 export { DatapathLab, type DatapathLabArgs, type MachineOutput } from "./lab.ts";
 export type { EmbeddedNode } from "./embedded-lab.ts";
-export { labArgs } from "./stack-config.ts";
 export type { LabConfig, LabConfigInput } from "../datapath/config/index.ts";
 export type { NodePlan } from "../datapath/plan/plan.ts";
 export type { Check, Run, Verdict } from "../datapath/run/run.ts";

@@ -149,7 +149,7 @@ export class K3s extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    this.registerOutputs({ kubeconfig: this.kubeconfig });
+    this.registerOutputs({});
   }
 
   /** Looks what is on each machine already, and brings K3s there; nothing runs of it yet. */

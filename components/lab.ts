@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { accessCommands, type AccessCommands } from "../datapath/cilium/access.ts";
-import type { LabConfig } from "../datapath/config/index.ts";
+import type { LabConfig, LabConfigInput } from "../datapath/config/index.ts";
 import { runsCilium } from "../datapath/machines/machine-facts.ts";
 import type { NodePlan } from "../datapath/plan/plan.ts";
 import { previewPlan } from "../datapath/plan/preview-plan.ts";
@@ -13,12 +13,13 @@ import { Hosts } from "./machines/hosts.ts";
 import { Libvirt } from "./machines/libvirt.ts";
 import type { Machine } from "./machines/machine.ts";
 import { refusal } from "./refusal.ts";
+import { checkedConfig } from "./stack-config.ts";
 
-/** A lab's config, and what of it is secret. */
-export interface DatapathLabArgs extends LabConfig {
-  /** Text of the kubeconfig of a cluster that stands already; its file is read where absent. */
+/** A lab's config as a stack's file has it: what has a default may be left out. */
+export type DatapathLabArgs = LabConfigInput & {
+  /** Text of the kubeconfig of an existing cluster; its file is read where absent. */
   readonly kubeconfig?: pulumi.Input<string>;
-}
+};
 
 /** A machine of a cluster, as stack outputs name it. */
 export interface MachineOutput {
@@ -44,22 +45,26 @@ function claimStack(name: string): void {
   labOf.set(stack, name);
 }
 
-/** A lab: machines, the datapath between them, and the proof of it. One a stack. */
+/**
+ * A lab: machines, the datapath between them, and the proof of it. One per stack. Throws a refusal with every error in its config at
+ * once; warnings are printed with the preview.
+ */
 export class DatapathLab extends pulumi.ComponentResource {
   /** What was asked for, all defaults filled in. */
   public readonly datapath: LabConfig["datapath"];
   /** Commands that reach what Cilium serves in the cluster: Hubble, where it was asked for. */
   public readonly access: AccessCommands;
   public readonly nodes: readonly (EmbeddedNode | MachineOutput)[];
-  /** Of a cluster that stands already nothing is planned before its nodes are read: the run has its plan. */
+  /** Of an existing cluster nothing is planned before its nodes are read: the run has its plan. */
   public readonly plan: readonly NodePlan[];
   public readonly verification: pulumi.Output<Run>;
   /** Text, secret; only of a cluster that the lab makes. */
   public readonly kubeconfig: pulumi.Output<string> | undefined;
 
   constructor(name: string, args: DatapathLabArgs, opts?: pulumi.ComponentResourceOptions) {
+    const { kubeconfig, ...input } = args;
+    const config = checkedConfig(input);
     claimStack(name);
-    const { kubeconfig, ...config } = args;
     super("datapath-lab:index:DatapathLab", name, { machines: config.machines, datapath: config.datapath }, opts);
     const { machines, datapath, strict } = config;
     const parent = { parent: this };

@@ -1,55 +1,51 @@
 import * as pulumi from "@pulumi/pulumi";
 import { allConfig } from "@pulumi/pulumi/runtime/index.js";
+import { z } from "zod";
 import { kubeconfigKey } from "../datapath/config/existing-cluster.ts";
-import { checkLabConfig, type LabConfig, type LabConfigInput } from "../datapath/config/index.ts";
+import { parseLabConfig, type LabConfig, type LabConfigInput } from "../datapath/config/index.ts";
+import { labSections, secretSections } from "../datapath/config/stack-values.ts";
 import { ConfigError, formatFindings } from "../datapath/findings.ts";
 import type { DatapathLabArgs } from "./lab.ts";
 import { refusal } from "./refusal.ts";
 
+/** In it the engine names the config keys that were set with --secret. */
+const secretKeysVariable = "PULUMI_CONFIG_SECRET_KEYS";
+
+/** Whatever a stack has: the component checks it. */
+const unchecked = z.custom<LabConfigInput>();
+
 /**
- * What the stack that is being run asks for. Warnings are printed with the preview.
- * @throws a refusal with every error at once
+ * What the stack that is being run asks for.
+ * @throws a refusal where a section was set as a secret
  */
 export function labOfStack(project: string): DatapathLabArgs {
-  const config = checkedLab(readStackConfig(project), project);
+  const sections = labSections(allConfig(), project);
+  refuseSecrets(Object.keys(sections), project);
   const kubeconfig = new pulumi.Config(project).getSecret(kubeconfigKey);
-  return { ...config, ...(kubeconfig === undefined ? {} : { kubeconfig }) };
+  return { ...unchecked.parse(sections), ...(kubeconfig === undefined ? {} : { kubeconfig }) };
 }
 
 /**
- * A lab's config as another program writes it, with all defaults filled in. Warnings are printed with the preview.
+ * A lab's config with all defaults filled in. Warnings are printed with the preview.
  * @throws a refusal with every error at once
  */
-export function labArgs(config: LabConfigInput): DatapathLabArgs {
-  return checkedLab(config, pulumi.getProject());
-}
-
-function checkedLab(raw: unknown, project: string): LabConfig {
-  const { config, findings } = checkLabConfig(raw);
-  if (config === undefined) throw refusal(new ConfigError(findings, project));
-  const warnings = findings.filter(({ severity }) => severity === "warning");
-  if (warnings.length > 0) void pulumi.log.warn(formatFindings(warnings, project));
-  return config;
+export function checkedConfig(input: LabConfigInput): LabConfig {
+  const project = pulumi.getProject();
+  try {
+    const { config, warnings } = parseLabConfig(input, project);
+    if (warnings.length > 0) void pulumi.log.warn(formatFindings(warnings, project));
+    return config;
+  } catch (error) {
+    throw error instanceof ConfigError ? refusal(error) : error;
+  }
 }
 
 /**
- * The stack's config under one project's name, as it stands in Pulumi.STACK.yaml: sections as objects, booleans and numbers
- * as themselves. Nothing in it is checked.
+ * A section is printed, kept in runs and shown in previews: a secret in it would not stay one.
+ * @throws a refusal with every section that was set with --secret
  */
-function readStackConfig(project: string): Record<string, unknown> {
-  const prefix = `${project}:`;
-  return Object.fromEntries(
-    Object.entries(allConfig())
-      .filter(([key]) => key.startsWith(prefix) && key !== `${prefix}${kubeconfigKey}`)
-      .map(([key, text]): [string, unknown] => [key.slice(prefix.length), valueOf(text)]),
-  );
-}
-
-/** The engine hands every value over as text: what is JSON was no string in the stack's file. */
-function valueOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
+function refuseSecrets(sections: readonly string[], project: string): void {
+  const secretKeys = z.array(z.string()).parse(JSON.parse(process.env[secretKeysVariable] ?? "[]"));
+  const findings = secretSections(sections.filter((section) => secretKeys.includes(`${project}:${section}`)));
+  if (findings.length > 0) throw refusal(new ConfigError(findings, project));
 }

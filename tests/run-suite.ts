@@ -1,24 +1,16 @@
 // Runs test files by mocha and tells the parent process, where there is one, how many passed and failed.
-//   tests/run-suite.ts [--without TITLE]… [FILE|FOLDER]…     by itself: what the suite fast begins with
+//   tests/run-suite.ts [--without TITLE]… FILE|FOLDER…
 import { parseArgs } from "node:util";
 import Mocha from "mocha";
-import { suites, testFiles, type MochaStep, type Outcome } from "./suites.ts";
+import { testFiles, type Outcome } from "./suites.ts";
 
-/** What the command line says, or where it says nothing the first tests of the suite fast. */
-function asked(): MochaStep {
-  const { values, positionals } = parseArgs({
-    options: { without: { type: "string", multiple: true } },
-    allowPositionals: true,
-  });
-  if (positionals.length > 0) return { mocha: positionals, without: values.without ?? [] };
-  const [first] = suites.find(({ name }) => name === "fast")?.steps ?? [];
-  if (first === undefined || !("mocha" in first)) throw new Error("there is no suite fast");
-  return first;
-}
-
-const { mocha: places, without = [] } = asked();
+const { values, positionals: places } = parseArgs({
+  options: { without: { type: "string", multiple: true } },
+  allowPositionals: true,
+});
+const { without = [] } = values;
 const files = places.flatMap(testFiles).sort();
-if (files.length === 0) throw new Error(`no test file in ${places.join(" ")}`);
+if (files.length === 0) throw new Error(`no test file in: ${places.join(" ")}`);
 
 // A limit against tests that hang, not a measure of speed: machines are busy now and then.
 const mocha = new Mocha({ timeout: 180_000, forbidOnly: true, forbidPending: true, color: process.stdout.isTTY });

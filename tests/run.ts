@@ -6,7 +6,7 @@
 // left out: what is missing is installed, or the run fails.
 import { fork, spawn } from "node:child_process";
 import path from "node:path";
-import { suites, type MochaStep, type Outcome, type Step, type Suite } from "./suites.ts";
+import { lateness, suites, type MochaStep, type Outcome, type Step, type Suite } from "./suites.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
 const isCI = process.env["CI"] === "true";
@@ -105,6 +105,10 @@ for (const { suite, outcome, seconds } of results) {
   console.log(
     `${suite.name.padEnd(10)} ${`${seconds.toFixed(0)} s`.padStart(6)}  ${outcome.leftOut === undefined ? counts : "left out"}`,
   );
+}
+for (const { suite, seconds } of results) {
+  const warning = lateness(suite, seconds);
+  if (warning !== undefined) console.log(`\n${warning}`);
 }
 const leftOut = results.filter(({ outcome }) => outcome.leftOut !== undefined);
 for (const { suite, outcome } of leftOut) console.log(`\nLeft out: ${suite.name}\n  ${outcome.leftOut ?? ""}`);

@@ -29,6 +29,8 @@ export interface Suite {
   /** Brings what the suite needs. Rejects with the reason where this machine can't have it. */
   readonly prepare?: (log: (line: string) => void) => Promise<void>;
   readonly steps: readonly Step[];
+  /** What it should take at most on an idle machine; more is said, and fails nothing: machines are busy now and then. */
+  readonly aimSeconds?: number;
   /** Steps that mostly wait run at the same time; what each prints comes when it ends. */
   readonly together?: true;
 }
@@ -38,6 +40,12 @@ export function testFiles(place: string): string[] {
   if (!statSync(place).isDirectory()) return [place];
   const entries = readdirSync(place, { recursive: true, encoding: "utf8" });
   return entries.filter((entry) => entry.endsWith(".test.ts")).map((entry) => path.join(place, entry));
+}
+
+/** What to say of a suite that took longer than it should; nothing where it did not. */
+export function lateness({ name, aimSeconds }: Suite, seconds: number): string | undefined {
+  if (aimSeconds === undefined || seconds <= aimSeconds) return undefined;
+  return `WARNING: ${name} took ${seconds.toFixed(0)} s and should take less than ${aimSeconds} s. If this machine is idle, leave out of it what takes time (tests/suites.ts).`;
 }
 
 async function engine(log: (line: string) => void): Promise<void> {
@@ -87,6 +95,8 @@ export const suites: readonly Suite[] = [
     name: "fast",
     about: "the unit tests that take no time: for every save",
     partOf: "unit",
+    aimSeconds: 20,
+    together: true,
     steps: [
       {
         mocha: ["tests/datapath", "tests/verification", "tests/cli", "tests/docs", "tests/report"],

@@ -1,20 +1,12 @@
-// Runs beside each other.
 import { CommandError } from "@pulumi/pulumi/automation/index.js";
 import path from "node:path";
 import { z } from "zod";
 import { run as runSchema } from "../../datapath/run/run.ts";
-import { terminal, withDatapath, type Call, type Command, type Config } from "../call.ts";
+import { withDatapath, type Call, type Command, type Config } from "../call.ts";
 import { takeTurns, type SwitchedLab } from "../compare.ts";
 import { open, watch } from "../operation.ts";
-import {
-  appliedConfig,
-  labFolder,
-  openStack,
-  projectName,
-  readStackConfig,
-  runsFolderOf,
-  stands,
-} from "../workspace.ts";
+import { appliedConfig, openStack, projectName, readStackConfig, runsFolderOf, stands } from "../workspace.ts";
+import { writeReport } from "./report.ts";
 
 export const compare: Command = async (call) => {
   if (call.operands.length > 0) {
@@ -41,18 +33,6 @@ export const compare: Command = async (call) => {
   if (!restored) log(`Stack ${call.stack} is not as it was found: see above.`);
   return !restored || failed.length > 0 || signal.aborted || runs.length === 0 ? 1 : 0;
 };
-
-export const report: Command = async (call) => {
-  await writeReport(call, call.operands);
-  return 0;
-};
-
-async function writeReport(call: Call, files: readonly string[]): Promise<void> {
-  const { report: write } = await import("../report.ts");
-  const { log, print, json } = call;
-  const runsFolder = runsFolderOf(await readStackConfig(call.stack));
-  await write({ files, runsFolder, outputFolder: labFolder, ...terminal(), json, print, log });
-}
 
 /** A comparison switches the datapath: where Cilium is somebody else's, every turn would be contradicted. */
 function refuseUnmanaged(config: Config, stack: string): void {

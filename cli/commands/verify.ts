@@ -1,10 +1,10 @@
 // Any cluster, outside of a stack.
 import path from "node:path";
 import { z } from "zod";
-import type { LabConfig } from "../../datapath/config/index.ts";
-import { ConfigError, formatFindings, type Finding } from "../../datapath/findings.ts";
+import type { LabConfig, UsableConfig } from "../../datapath/config/index.ts";
+import { formatFindings } from "../../datapath/findings.ts";
 import { summary } from "../../report/terminal.ts";
-import { terminal, withDatapath, type Command } from "../call.ts";
+import { namedDatapath, terminal, withDatapath, type Command } from "../call.ts";
 import { readConfigFile } from "../config-file.ts";
 import { liveView } from "../operation.ts";
 import { projectName, runsFolderOf } from "../workspace.ts";
@@ -19,7 +19,7 @@ export const verify: Command = async (call) => {
   const { run, file } = await verifyCluster({
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     ...(context === undefined ? {} : { context }),
-    ...(datapath !== undefined ? { instead: datapath } : asked === undefined ? {} : { datapath: asked }),
+    ...(datapath !== undefined ? { instead: namedDatapath(datapath) } : asked === undefined ? {} : { datapath: asked }),
     ...(verification === undefined ? {} : { verification }),
     project: projectName,
     runsFolder: runsFolderOf({ verification }),
@@ -40,8 +40,8 @@ async function clusterConfig(
   log: (line: string) => void,
 ): Promise<Pick<LabConfig, "verification"> & Partial<Pick<LabConfig, "datapath">>> {
   const written = await readConfigFile(file);
-  const { config, findings } = await checkedForCluster(written);
-  if (findings.length > 0) log(formatFindings(findings, projectName));
+  const { config, warnings } = await checkedForCluster(written);
+  if (warnings.length > 0) log(formatFindings(warnings, projectName));
   const saysDatapath = z.looseObject({ datapath: z.unknown().refine((section) => section !== undefined) });
   return {
     verification: config.verification,
@@ -50,12 +50,8 @@ async function clusterConfig(
 }
 
 /** Checks a config for a cluster that stands: the machines are its own, whatever the config has. Throws a ConfigError. */
-async function checkedForCluster(written: unknown): Promise<{ config: LabConfig; findings: readonly Finding[] }> {
-  const { checkLabConfig } = await import("../../datapath/config/index.ts");
+async function checkedForCluster(written: unknown): Promise<UsableConfig> {
+  const { parseLabConfig } = await import("../../datapath/config/index.ts");
   const sections = z.record(z.string(), z.unknown()).safeParse(written).data;
-  const { config, findings } = checkLabConfig(
-    sections === undefined ? written : { ...sections, machines: { kind: "none" } },
-  );
-  if (config === undefined) throw new ConfigError(findings, projectName);
-  return { config, findings };
+  return parseLabConfig(sections === undefined ? written : { ...sections, machines: { kind: "none" } }, projectName);
 }

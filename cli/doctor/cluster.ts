@@ -1,11 +1,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { AuthorizationV1Api, CoreV1Api, KubeConfig, VersionApi } from "@kubernetes/client-node";
+import { AuthorizationV1Api, CoreV1Api, KubeConfig, VersionApi, type V1Node } from "@kubernetes/client-node";
 import type { Cilium } from "../../datapath/config/cilium.ts";
 import type { ExistingClusterMachines } from "../../datapath/config/existing-cluster.ts";
+import type { LabConfig } from "../../datapath/config/index.ts";
+import { checkKernel } from "../../datapath/machines/kernel.ts";
+import { labNamespace } from "../../verification/cluster/workload.ts";
 import { kubeconfigFile } from "../../verification/kubeconfig.ts";
 import { root } from "../workspace.ts";
-import { missing, ok, type Depth, type NeedCheck } from "./check.ts";
+import { missing, ok, warning, type Depth, type NeedCheck } from "./check.ts";
 import { urlCheck } from "./reach.ts";
 
 const limitSeconds = 5;
@@ -25,8 +28,8 @@ export async function chartChecks({ chart, manage }: Cilium, depth: Depth): Prom
   ];
 }
 
-/** A cluster that stands already: its kubeconfig, its API server, and the rights of who asks. */
-export async function existingClusterChecks(machines: ExistingClusterMachines): Promise<NeedCheck[]> {
+/** An existing cluster: its kubeconfig, its API server, its nodes' kernels, and the rights of who asks. */
+export async function existingClusterChecks(machines: ExistingClusterMachines, lab: LabConfig): Promise<NeedCheck[]> {
   const file = kubeconfigFile(machines.kubeconfig);
   const config = new KubeConfig();
   try {
@@ -54,25 +57,45 @@ export async function existingClusterChecks(machines: ExistingClusterMachines): 
   return [
     ok("kubeconfig", file),
     ok("Kubernetes API", `${server}, ${api.gitVersion}`),
-    await nodesCheck(config),
-    await rightsCheck(config),
+    ...(await nodesChecks(config, lab)),
+    await rightsCheck(config, lab.cilium.manage),
   ];
 }
 
-async function nodesCheck(config: KubeConfig): Promise<NeedCheck> {
+async function nodesChecks(config: KubeConfig, lab: LabConfig): Promise<NeedCheck[]> {
   try {
     const { items } = await within(config.makeApiClient(CoreV1Api).listNode());
-    if (items.length >= 2) return ok("nodes", `${items.length}`);
-    return missing("nodes", `${items.length}`, "A datapath between nodes needs two of them.");
+    const count =
+      items.length >= 2
+        ? ok("nodes", `${items.length}`)
+        : missing("nodes", `${items.length}`, "A datapath between nodes needs two of them.");
+    return [count, ...kernelChecks(items, lab)];
   } catch (error) {
-    return missing("nodes", messageOf(error), "Use a kubeconfig that may list nodes.");
+    return [missing("nodes", messageOf(error), "Use a kubeconfig that may list nodes.")];
   }
 }
 
-async function rightsCheck(config: KubeConfig): Promise<NeedCheck> {
-  const name = "rights in kube-system";
+/** The nodes' kernels against what the datapath needs. An agent that the lab leaves alone has found its own way: a warning then. */
+function kernelChecks(nodes: readonly V1Node[], lab: LabConfig): NeedCheck[] {
+  const kernels = nodes.map(({ metadata, status }) => ({
+    node: metadata?.name ?? "",
+    release: status?.nodeInfo?.kernelVersion ?? "",
+  }));
+  const found = kernels.flatMap(({ node, release }) => checkKernel(lab, release, node));
+  if (found.length === 0) {
+    return kernels.length === 0 ? [] : [ok("kernels", [...new Set(kernels.map(({ release }) => release))].join(", "))];
+  }
+  return found.map(({ severity, message, wayOut }) =>
+    (severity === "error" && lab.cilium.manage ? missing : warning)("kernels", message, wayOut),
+  );
+}
+
+/** A release is made in kube-system; without one only the pods that prove and measure are made, in a namespace of the lab's. */
+async function rightsCheck(config: KubeConfig, manage: boolean): Promise<NeedCheck> {
+  const namespace = manage ? "kube-system" : labNamespace;
+  const name = `rights in ${namespace}`;
   const wayOut = "Use a kubeconfig of a cluster's administrator.";
-  const resourceAttributes = { group: "apps", resource: "daemonsets", verb: "create", namespace: "kube-system" };
+  const resourceAttributes = { group: "apps", resource: "daemonsets", verb: "create", namespace };
   try {
     const review = await within(
       config

@@ -11,7 +11,8 @@ export async function needsOf(config: LabConfig, depth: Depth): Promise<NeedChec
   return [...engine, ...machines];
 }
 
-async function machineChecks({ machines, datapath, k3s, cilium }: LabConfig, depth: Depth): Promise<NeedCheck[]> {
+async function machineChecks(config: LabConfig, depth: Depth): Promise<NeedCheck[]> {
+  const { machines, datapath, k3s, cilium } = config;
   // Each kind loads what it needs alone: the Kubernetes client takes a second.
   switch (machines.kind) {
     case "namespaces": {
@@ -34,7 +35,7 @@ async function machineChecks({ machines, datapath, k3s, cilium }: LabConfig, dep
     }
     case "none": {
       const { chartChecks, existingClusterChecks } = await import("./cluster.ts");
-      return (await Promise.all([existingClusterChecks(machines), chartChecks(cilium, depth)])).flat();
+      return (await Promise.all([existingClusterChecks(machines, config), chartChecks(cilium, depth)])).flat();
     }
   }
 }

@@ -68,7 +68,7 @@ export class Hosts extends pulumi.ComponentResource {
       // By whatever address it is reached, it is the same machine, with the same cluster on it.
       incarnation: host.name,
     }));
-    this.registerOutputs({ facts: this.facts });
+    this.registerOutputs({});
   }
 }
 

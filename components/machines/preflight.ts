@@ -75,6 +75,6 @@ export class Preflight extends pulumi.ComponentResource {
     );
     this.check = check;
     this.facts = pulumi.unsecret(check.stdout).apply((json) => z.array(reportedFacts).parse(JSON.parse(json)));
-    this.registerOutputs({ facts: this.facts });
+    this.registerOutputs({});
   }
 }

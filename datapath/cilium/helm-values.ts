@@ -1,5 +1,6 @@
 import { chartKeys, chartTypeOf, isBranch, type ChartValue } from "./chart.ts";
 import { chartRows, type ChartRow } from "./chart-rows.ts";
+import type { Cilium } from "../config/cilium.ts";
 import type { Datapath } from "../config/datapath.ts";
 
 /** Values for the chart, nested, keys in alphabetical order at every level. */
@@ -88,6 +89,32 @@ export function helmValues(datapath: Datapath): HelmValues {
     if (value !== undefined) put(tree, row.path.split("."), value);
   }
   return plain(tree);
+}
+
+/** The chart's values for a datapath, with how agents are restarted for it. Depends on the config alone. */
+export function releaseValues(
+  datapath: Datapath,
+  { rollOut }: Pick<Cilium, "rollOut">,
+  nodeCount?: number,
+): HelmValues {
+  const values = helmValues(datapath);
+  const operators =
+    nodeCount === undefined ? datapath.operatorReplicas : Math.min(datapath.operatorReplicas, nodeCount);
+  const release: ChartValue = {
+    ...values,
+    // Two operators never share a node (1.13.4 cilium-operator/deployment.yaml): one too many would stay Pending.
+    operator: {
+      ...Object.fromEntries(entriesOf(values["operator"]).map(([key, { value }]) => [key, value])),
+      replicas: operators,
+    },
+    // Without it a changed config restarts nobody.
+    rollOutCiliumPods: true,
+    updateStrategy: {
+      rollingUpdate: { maxUnavailable: rollOut === "together" ? "100%" : 1 },
+      type: "RollingUpdate",
+    },
+  };
+  return plain(new Map(entriesOf(release)));
 }
 
 type Tree = Map<string, Tree | { readonly value: ChartValue }>;

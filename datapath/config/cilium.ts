@@ -47,7 +47,8 @@ export const cilium = z.strictObject({
       "What a change of values does to an existing release: upgrade it; or replace it, which uninstalls it, cleans the nodes, installs it again and recreates every pod.",
   }),
   restartPods: z.enum(["lab", "all"]).default("lab").meta({
-    description: "Which of the pods that are older than the datapath are recreated: they keep their routes' MTU until then.",
+    description:
+      "Which of the pods that are older than the datapath are recreated: they keep their routes' MTU until then.",
   }),
   releaseTimeoutSeconds: z.int().min(30).max(3600).default(600).meta({ description: "Limit for Helm itself." }),
   rolloutTimeoutSeconds: z

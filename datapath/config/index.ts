@@ -36,9 +36,16 @@ export function checkLabConfig(raw: unknown): CheckedConfig {
   };
 }
 
+/** A config that can be used, and what may surprise in it. */
+export interface UsableConfig {
+  readonly config: LabConfig;
+  readonly warnings: readonly Finding[];
+}
+
 /** Parses and checks a config. Throws a ConfigError with every error at once. */
-export function parseLabConfig(raw: unknown, project = "datapath-lab"): LabConfig {
+export function parseLabConfig(raw: unknown, project = "datapath-lab"): UsableConfig {
   const { config, findings } = checkLabConfig(raw);
   if (config === undefined) throw new ConfigError(findings, project);
-  return config;
+  // Where one is an error there is no config.
+  return { config, warnings: findings };
 }

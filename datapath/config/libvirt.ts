@@ -76,7 +76,11 @@ export const libvirtMachines = z.strictObject({
     description:
       "The machines' network. Its first address is the libvirt host's, which routes and masquerades; the last one that of the router between pods, where routes need one.",
   }),
-  firstHost: z.int().min(2).default(11).meta({ description: "Host number of the first machine's address in `network`." }),
+  firstHost: z
+    .int()
+    .min(2)
+    .default(11)
+    .meta({ description: "Host number of the first machine's address in `network`." }),
   bridge: z
     .string()
     .regex(/^[a-z][a-z0-9_.-]{0,14}$/, "no name of a link: at most 15 characters, starting with a letter")

@@ -54,7 +54,12 @@ function wordsOf(option: JsonSchema, key: string): z.core.JSONSchema.BaseSchema[
  */
 export function stackConfigSchema(project: string): JsonSchema {
   const { properties = {}, $defs = {} } = labConfigSchema();
-  const keys = Object.fromEntries(Object.entries(properties).map(([key, schema]) => [`${project}:${key}`, schema]));
+  const keys = Object.fromEntries(
+    Object.entries(properties).map(([key, schema]) => [
+      `${project}:${key}`,
+      typeof schema === "object" ? orText(schema) : schema,
+    ]),
+  );
   const secret = `${project}:${kubeconfigKey}`;
   return {
     $schema: "https://json-schema.org/draft/2020-12/schema",
@@ -70,6 +75,11 @@ export function stackConfigSchema(project: string): JsonSchema {
     },
     $defs,
   };
+}
+
+/** `pulumi config set` keeps a whole key as text: a boolean is also its word. */
+function orText(schema: JsonSchema): JsonSchema {
+  return schema.type === "boolean" ? { anyOf: [schema, { enum: ["true", "false"] }] } : schema;
 }
 
 /** One entry of `config:` in Pulumi.yaml. */

@@ -1,18 +1,15 @@
 import * as pulumi from "@pulumi/pulumi";
-import { DatapathLab, labArgs } from "datapath-lab";
+import { DatapathLab } from "datapath-lab";
 
 const config = new pulumi.Config();
 const mode = config.get<"vxlan" | "native">("mode", { allowedValues: ["vxlan", "native"] }) ?? "native";
 const floorPercent = config.getNumber("floorPercent") ?? 50;
 
-const lab = new DatapathLab(
-  "lab",
-  labArgs({
-    machines: { kind: "namespaces", count: 2 },
-    datapath: { mode },
-    verification: { samples: 3, durationSeconds: 1, streams: [1], latencyUnderLoad: false },
-  }),
-);
+const lab = new DatapathLab("lab", {
+  machines: { kind: "namespaces", count: 2 },
+  datapath: { mode },
+  verification: { samples: 3, durationSeconds: 1, streams: [1], latencyUnderLoad: false },
+});
 
 /** What pods get of the bare nodes' throughput, with one stream, in percent. */
 export const percent = pulumi.output(lab.verification).apply((run) => {

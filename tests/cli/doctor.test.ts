@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer as createHttpServer } from "node:http";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
+import { text } from "node:stream/consumers";
 import { describeNeeds, needsOf, type NeedCheck } from "../../cli/doctor/index.ts";
 import { tryKvm } from "../../cli/doctor/libvirt.ts";
 import { libvirtProblem } from "../../datapath/libvirt/reach.ts";
@@ -26,7 +29,7 @@ async function listening(): Promise<{ server: Server; port: number }> {
 }
 
 async function needs(config: unknown): Promise<Map<string, NeedCheck>> {
-  return new Map((await needsOf(parseLabConfig(config), "all")).map((check) => [check.name, check]));
+  return new Map((await needsOf(parseLabConfig(config).config, "all")).map((check) => [check.name, check]));
 }
 
 describe("doctor", function () {
@@ -104,6 +107,62 @@ describe("doctor", function () {
     assert.match(other.get("kubeconfig")?.found ?? "", /it has no cluster for the context two/);
   });
 
+  it("asks for no more rights than the lab will use, and looks at the nodes' kernels", async () => {
+    const asked: string[] = [];
+    const answer = (url: string, body: string): object => {
+      if (url.startsWith("/version")) return { major: "1", minor: "26", gitVersion: "v1.26.6" };
+      if (url.startsWith("/api/v1/nodes")) {
+        const node = (name: string, kernelVersion: string) => ({
+          metadata: { name },
+          status: { nodeInfo: { kernelVersion } },
+        });
+        return { items: [node("one", "6.2.0"), node("two", "4.9.0")] };
+      }
+      asked.push(/"namespace":"([^"]+)"/.exec(body)?.[1] ?? "");
+      return { status: { allowed: true } };
+    };
+    const server = createHttpServer((request, response) => {
+      void text(request).then((body) => {
+        response.setHeader("content-type", "application/json");
+        response.end(JSON.stringify(answer(request.url ?? "", body)));
+      });
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    try {
+      const address = server.address();
+      assert.ok(typeof address === "object" && address !== null);
+      const kubeconfig = path.join(folder, "answering");
+      const cluster = { server: `http://127.0.0.1:${address.port}`, "insecure-skip-tls-verify": true };
+      const context = { name: "c", context: { cluster: "c", user: "u" } };
+      const users = [{ name: "u", user: { token: "t" } }];
+      const clusters = [{ name: "c", cluster }];
+      await writeFile(kubeconfig, JSON.stringify({ clusters, users, contexts: [context], "current-context": "c" }));
+      const machines = { kind: "none", kubeconfig };
+      const left = await needs({ machines, cilium: { manage: false } });
+      assert.equal(left.get("rights in datapath-lab")?.state, "ok");
+      assert.equal(left.get("kernels")?.state, "warning");
+      assert.match(left.get("kernels")?.found ?? "", /\btwo\b/);
+      const chart = { archive: "tests/cluster/agent/chart" };
+      const { config } = parseLabConfig({
+        machines,
+        datapath: {
+          mode: "vxlan",
+          kubeProxyReplacement: "strict",
+          masquerade: { implementation: "bpf" },
+          hostRouting: "bpf",
+        },
+        cilium: { chart },
+      });
+      const managed = (await needsOf(config, "all")).map(({ name, state }) => `${name}: ${state}`);
+      assert.ok(managed.includes("rights in kube-system: ok"), managed.join("\n"));
+      assert.ok(managed.includes("kernels: error"), managed.join("\n"));
+      assert.deepEqual(asked, ["datapath-lab", "kube-system"]);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
   it("says why libvirt does not answer, which addresses are taken, and that an image is not there", async () => {
     const checks = await needs({
       machines: {
@@ -178,7 +237,7 @@ describe("doctor", function () {
   }
 
   it("leaves out what only costs time where errors alone are asked for", async () => {
-    const config = parseLabConfig({ machines: { kind: "libvirt", uri: "qemu:///no-such-driver" } });
+    const { config } = parseLabConfig({ machines: { kind: "libvirt", uri: "qemu:///no-such-driver" } });
     const names = (await needsOf(config, "errors")).map(({ name }) => name);
     assert.ok(names.includes("libvirt"));
     for (const slow of ["KVM", "image", "K3s's release", "Cilium's chart"]) assert.ok(!names.includes(slow), slow);

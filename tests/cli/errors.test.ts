@@ -1,16 +1,19 @@
-// Every error that a person can cause, caused. Rules of the config have tables of their own (tests/datapath/rules), so have the
+// Errors that a person can cause, caused, as far as that takes no virtual machine, no cluster and no missing Go. Rules of the config have tables of their own (tests/datapath/rules), so have the
 // image (tests/machines/image.test.ts), the preflight (tests/machines/preflight.test.ts) and the API (tests/cluster).
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { describeNeeds, needsOf } from "../../cli/doctor/index.ts";
 import { labProgram } from "../../cli/program.ts";
 import { ensurePackages } from "../../offline/packages.ts";
-import { root } from "../../cli/workspace.ts";
+import { kubeconfigOf } from "../../cli/commands/kubeconfig.ts";
+import { isLocked, projectName, root } from "../../cli/workspace.ts";
 import { checksumOf } from "../../components/local-file.ts";
 import { ownPrivateKey } from "../../components/machines/private-key.ts";
 import { compareRuns } from "../../datapath/run/comparison.ts";
@@ -27,6 +30,7 @@ interface Case {
   readonly names: string;
   /** What is wrong with it. */
   readonly wrong: string;
+  /** What to do; where that goes without saying, what else the person has to know. */
   readonly wayOut: string;
 }
 
@@ -99,6 +103,39 @@ async function program(words: readonly string[], environment: Readonly<Record<st
   assert.notEqual(status, 0, said);
   return said;
 }
+
+/** A virsh that finds what nobody of this lab made, and knows no state but this one of every domain. */
+function foreignVirsh(state = "running"): string {
+  return `case "$*" in *domstate*) echo ${state} ;; *metadata*) exit 1 ;; esac`;
+}
+
+/** What verify says of a cluster whose API server answers by this table: status and body by method and path. */
+async function verifyOn(answers: Readonly<Record<string, readonly [status: number, body: object]>>): Promise<string> {
+  const server = createServer((request, response) => {
+    const asked = `${request.method ?? ""} ${(request.url ?? "").replace(/\/?(\?.*)?$/, "")}`;
+    const [status, body] = answers[asked] ?? [404, { kind: "Status", message: "not found", code: 404 }];
+    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const address = server.address();
+  assert.ok(typeof address === "object" && address !== null);
+  try {
+    const cluster = {
+      name: "c",
+      cluster: { server: `http://127.0.0.1:${address.port}`, "insecure-skip-tls-verify": true },
+    };
+    const contexts = [{ name: "dev", context: { cluster: "c", user: "u" } }];
+    const users = [{ name: "u", user: { token: "t" } }];
+    const config = { clusters: [cluster], users, contexts, "current-context": "dev" };
+    return await lab(["verify", "--kubeconfig", await file(`api-${address.port}`, JSON.stringify(config))]);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+const ciliumConfig = "GET /api/v1/namespaces/kube-system/configmaps/cilium-config";
+const version = { "GET /version": [200, { gitVersion: "v1.26.6", major: "1", minor: "26" }] } as const;
 
 /** Runs `work` as if this were no root. */
 async function asOrdinaryUser<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -322,11 +359,53 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
       wayOut: "write the kubeconfig's path as machines.kubeconfig",
     },
     {
+      when: "a section was set as a secret",
+      cause: () => labOfStack("config:\n  datapath-lab:machines:\n    uri:\n      secure: AAAA\n", "explain"),
+      names: "datapath-lab:machines",
+      wrong: "Was set with --secret",
+      wayOut: "Set it again without --secret.",
+    },
+    {
       when: "its folder of runs is none",
       cause: () => labOfStack("config:\n  datapath-lab:verification:\n    runsFolder: 3\n", "report"),
       names: "datapath-lab:verification.runsFolder",
       wrong: "names no folder",
       wayOut: "Write a path relative to Pulumi.yaml",
+    },
+    {
+      when: "up would lack what it needs",
+      cause: () => {
+        const known = { address: "127.0.0.1", port: 1, privateKeyFile: "~/no-such-key" };
+        const hosts = [
+          { ...known, name: "one" },
+          { ...known, name: "two", address: "127.0.0.2" },
+        ];
+        const machines = { kind: "hosts", hosts };
+        return labOfStack(JSON.stringify({ config: { "datapath-lab:machines": machines } }), "up");
+      },
+      names: `Stack ${stackName}`,
+      wrong: "can't be made yet; nothing was changed.",
+      wayOut: "Write the file's path as privateKeyFile",
+    },
+    {
+      when: "another process changes the stack",
+      cause: async () => {
+        const state = path.join(folder, "locked");
+        const locks = path.join(state, ".pulumi", "locks", "organization", projectName, "dev");
+        await mkdir(locks, { recursive: true });
+        await writeFile(path.join(locks, "one.json"), JSON.stringify({ pid: 4711, hostname: "elsewhere" }));
+        return thrown(() => isLocked("dev", state));
+      },
+      names: "Stack dev",
+      wrong: "is being changed by process 4711 on elsewhere",
+      wayOut: "if it is gone, run: pulumi cancel dev",
+    },
+    {
+      when: "its cluster was not made yet and its kubeconfig is asked for",
+      cause: () => thrown(() => kubeconfigOf("dev", {})),
+      names: "Stack dev",
+      wrong: "has no kubeconfig yet: its cluster was not made",
+      wayOut: "Make it: npm run lab -- up --stack dev",
     },
     {
       when: "nothing was measured in it yet",
@@ -503,6 +582,98 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
       wayOut: "machines.bootLimitSeconds",
     },
     {
+      when: "a machine ends while it boots",
+      cause: async () => {
+        const tools = ["bash", "dirname", "mktemp", "rm", "sed", "tr", "grep", "tail", "cut", "head", "cat", "sleep"];
+        const bin = await programs(tools, { virsh: foreignVirsh("crashed"), timeout: "exit 1" });
+        const about = { LAB_DOMAIN: "lab-node-1", LAB_SERIAL_LOG: "node-1.log", LAB_LIMIT_SECONDS: "60" };
+        return program(["scripts/libvirt/wait-for-ssh"], { ...libvirt, ...about, PATH: bin, LAB_ADDRESS: "127.0.0.1" });
+      },
+      names: "lab-node-1",
+      wrong: "does not run any more: it is crashed",
+      wayOut: "The end of its serial log (node-1.log)",
+    },
+    {
+      when: "a domain of that name is somebody else's",
+      cause: async () => {
+        const bin = await programs(["bash", "dirname", "cat", "sed", "head", "sha256sum", "cut"], {
+          virsh: foreignVirsh(),
+        });
+        const about = { LAB_ID: "datapath-lab/dev", LAB_DOMAIN: "lab-node-1", LAB_NETWORK_INCARNATION: "1" };
+        return program(["scripts/libvirt/domain-up"], { ...libvirt, ...about, PATH: bin });
+      },
+      names: "lab-node-1",
+      wrong: "There is a domain lab-node-1 already",
+      wayOut: "this lab did not make it",
+    },
+    {
+      when: "a network of that name is somebody else's",
+      cause: async () => {
+        const bin = await programs(["bash", "dirname", "cat", "sed", "head", "grep"], { virsh: foreignVirsh() });
+        const about = { LAB_ID: "datapath-lab/dev", LAB_NETWORK: "lab-dev" };
+        return program(["scripts/libvirt/network-up"], { ...libvirt, ...about, PATH: bin });
+      },
+      names: "lab-dev",
+      wrong: "There is a network lab-dev already",
+      wayOut: "this lab did not make it",
+    },
+    {
+      when: "the image is larger than the machines' disks",
+      cause: async () => {
+        const image = await file("large.img", "not qcow2");
+        const size = `echo '    "virtual-size": 5368709120,'`;
+        const bin = await programs(["bash", "sha256sum", "cut", "head", "od", "tr", "sed", "tail"], {
+          "qemu-img": size,
+        });
+        return program(["scripts/libvirt/image"], {
+          PATH: bin,
+          LAB_IMAGE_PATH: image,
+          LAB_IMAGE_SHA256: checksumOf(image, "machines.image.path"),
+          LAB_IMAGE_FORMAT: "raw",
+          LAB_IMAGE_DISK_BYTES: String(3 * 1024 ** 3),
+          LAB_CACHE: folder,
+        });
+      },
+      names: "machines.diskGibibytes",
+      wrong: "The image has a disk of 5121 MiB, machines.diskGibibytes asks for less",
+      wayOut: "set it to 6 or more",
+    },
+    {
+      when: "nothing makes ISO files",
+      cause: async () => {
+        const bin = await programs(["bash", "dirname"], { virsh: foreignVirsh() });
+        const about = { LAB_VOLUME: "node-1-seed.iso", LAB_META_DATA: "{}", LAB_NETWORK_CONFIG: "{}" };
+        return program(["scripts/libvirt/seed-up"], { ...libvirt, ...about, PATH: bin });
+      },
+      names: "genisoimage",
+      wrong: "is not installed here",
+      wayOut: "sudo apt-get install genisoimage",
+    },
+    {
+      when: "K3s does not run on the machine's processor",
+      cause: async () => {
+        const bin = await programs(["sh"], { uname: "echo riscv64" });
+        const about = { LAB_NODE: "node-1", LAB_VERSION: "v1.26.6+k3s1", LAB_LIMIT_SECONDS: "1", LAB_ROOT: folder };
+        return program(["sh", "-c", "cd scripts/k3s && . ./bring-binary"], { ...about, PATH: bin });
+      },
+      names: "node-1",
+      wrong: "K3s has no release for riscv64",
+      wayOut: "riscv64",
+    },
+    {
+      when: "K3s can't be downloaded",
+      cause: async () => {
+        const real = ["sh", "date", "mkdir", "rm", "sleep", "kill", "stat", "awk"];
+        const bin = await programs(real, { uname: "echo x86_64", curl: "exit 6" });
+        const about = { LAB_NODE: "node-1", LAB_VERSION: "v1.26.6+k3s1", LAB_LIMIT_SECONDS: "9", LAB_ROOT: folder };
+        const urls = { LAB_URLS: "https://mirror.example/k3s" };
+        return program(["sh", "-c", "cd scripts/k3s && . ./bring-binary"], { ...about, ...urls, PATH: bin });
+      },
+      names: "https://mirror.example/k3s",
+      wrong: "curl ended with status 6",
+      wayOut: "No URL gave K3s v1.26.6+k3s1 (k3s.source); nothing was installed.",
+    },
+    {
       when: "the image is no cloud image",
       cause: async () =>
         program(["sh", "scripts/machine/wait-for-cloud-init"], {
@@ -533,7 +704,7 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
       when: "the kubeconfig is not there",
       cause: async () => {
         const machines = { kind: "none", kubeconfig: path.join(folder, "no-kubeconfig") };
-        const checks = await needsOf(parseLabConfig({ machines, cilium: { manage: false } }), "errors");
+        const checks = await needsOf(parseLabConfig({ machines, cilium: { manage: false } }).config, "errors");
         return describeNeeds(checks.filter(({ state }) => state === "error"));
       },
       names: "no-kubeconfig",
@@ -584,6 +755,34 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
       names: "https://127.0.0.1:1",
       wrong: "does not answer: connect ECONNREFUSED",
       wayOut: "name another context or kubeconfig",
+    },
+    {
+      when: "the cluster of verify has no Cilium",
+      cause: () => verifyOn(version),
+      names: "kube-system/cilium-config",
+      wrong: "The cluster has no ConfigMap",
+      wayOut: "no Cilium stands there",
+    },
+    {
+      when: "the cluster of verify has the config of a later Cilium",
+      cause: () => verifyOn({ ...version, [ciliumConfig]: [200, { data: { "routing-mode": "native" } }] }),
+      names: "routing-mode or tunnel-protocol",
+      wrong: "1.13 agents ignore them",
+      wayOut: "Say what should hold with --datapath.",
+    },
+    {
+      when: "the cluster of verify lets nobody make its pods",
+      cause: () => {
+        const refused = { kind: "Status", message: "namespaces is forbidden: User u cannot create", code: 403 };
+        return verifyOn({
+          ...version,
+          [ciliumConfig]: [200, { data: { tunnel: "vxlan" } }],
+          "POST /api/v1/namespaces": [403, refused],
+        });
+      },
+      names: "namespaces is forbidden: User u cannot create",
+      wrong: "refuses the pods to verify with",
+      wayOut: "Use a kubeconfig that may create namespaces and privileged DaemonSets.",
     },
     {
       when: "the file of verify has a setting of the wrong type",

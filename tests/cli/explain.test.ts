@@ -68,7 +68,14 @@ Helm values for Cilium 1.13.4, of no use in the embedded lab
       clusterPoolIPv4PodCIDRList:
         - 10.42.0.0/16
   kubeProxyReplacement: disabled
+  operator:
+    replicas: 2
+  rollOutCiliumPods: true
   tunnel: geneve
+  updateStrategy:
+    rollingUpdate:
+      maxUnavailable: 100%
+    type: RollingUpdate
 
 Plan: links
   node    link           state
@@ -186,5 +193,16 @@ Plan: packets between pods on different nodes
 
   it("takes an empty config for the defaults", () => {
     assert.equal(explain({ config: {}, json: false }).exitCode, 0);
+  });
+
+  it("prints the values that the release is given, and says where the lab gives none", () => {
+    const machines = { kind: "hosts", hosts: ["a", "b"].map((name, at) => ({ name, address: `192.0.2.${at + 1}` })) };
+    const { helmValues } = json({ machines, cilium: { rollOut: "node-by-node" } });
+    assert.deepEqual(helmValues?.["updateStrategy"], { rollingUpdate: { maxUnavailable: 1 }, type: "RollingUpdate" });
+    const unmanaged = lines({ machines: { kind: "none" }, cilium: { manage: false } });
+    assert.ok(
+      unmanaged.includes("Helm values for Cilium 1.13.4, which the lab does not apply (cilium.manage: false)"),
+      unmanaged.join("\n"),
+    );
   });
 });

@@ -9,7 +9,7 @@ import { cilium as ciliumConfig } from "../../datapath/config/cilium.ts";
 import { datapath as datapathConfig } from "../../datapath/config/datapath.ts";
 import { execInPod } from "../../verification/exec-in-pod.ts";
 import { labPodLabel, rolloutResult, type RolloutResult } from "../../verification/rollout/spec.ts";
-import type { EngineEvent } from "../engine/inlineStack.ts";
+import type { EngineEvent } from "../engine/inline-stack.ts";
 import type { ClusterNode } from "./harness/cluster.ts";
 import { testImage } from "./harness/image.ts";
 import { testPod, until } from "./harness/pods.ts";

@@ -14,7 +14,7 @@ import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { bgpDatapath, kubeRouter } from "../../datapath/bgp/kubernetes.ts";
 import { datapath as datapathSchema } from "../../datapath/config/datapath.ts";
-import type { EngineEvent, InlineStack } from "../engine/inlineStack.ts";
+import type { EngineEvent, InlineStack } from "../engine/inline-stack.ts";
 import type { Cluster } from "./harness/cluster.ts";
 import { testImage } from "./harness/image.ts";
 import { until } from "./harness/pods.ts";

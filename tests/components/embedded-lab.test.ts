@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { DatapathLab } from "../../components/lab.ts";
-import { parseLabConfig } from "../../datapath/config/index.ts";
+import type { LabConfigInput } from "../../datapath/config/index.ts";
 import { verificationSpec } from "../../verification/spec.ts";
 
 interface Registered {
@@ -13,7 +13,7 @@ interface Registered {
 const properties = z.record(z.string(), z.unknown());
 
 /** Registers a lab as a preview does, with nothing standing, and gives what was registered by name. */
-async function previewed(config: Readonly<Record<string, unknown>>): Promise<Map<string, Registered>> {
+async function previewed(config: LabConfigInput): Promise<Map<string, Registered>> {
   const seen = new Map<string, Registered>();
   await pulumi.runtime.setMocks(
     {
@@ -28,7 +28,7 @@ async function previewed(config: Readonly<Record<string, unknown>>): Promise<Map
     "test-mocks",
     true,
   );
-  const lab = new DatapathLab("test-mocks", parseLabConfig(config));
+  const lab = new DatapathLab("test-mocks", config);
   assert.equal(lab.plan.length, lab.nodes.length);
   await pulumi.runtime.disconnect();
   return seen;

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { DatapathLab } from "../../components/lab.ts";
-import { parseLabConfig } from "../../datapath/config/index.ts";
+import type { LabConfigInput } from "../../datapath/config/index.ts";
 
 const asked = z.object({ name: z.string(), type: z.string(), deletedwith: z.string() });
 type Asked = z.infer<typeof asked>;
 
 /** Registers a lab with nothing standing, as a preview or an update does: every resource that is asked for, by name. */
-async function previewed(config: unknown, { preview = true } = {}): Promise<Map<string, Asked>> {
+async function previewed(config: LabConfigInput, { preview = true } = {}): Promise<Map<string, Asked>> {
   await pulumi.runtime.setMocks(
     {
       newResource: ({ inputs }) => ({ id: "", state: z.record(z.string(), z.unknown()).parse(inputs) }),
@@ -32,15 +32,31 @@ async function previewed(config: unknown, { preview = true } = {}): Promise<Map<
   Reflect.set(monitor, "registerResourceHook", (_: unknown, done: (error: null, reply: object) => void) =>
     done(null, {}),
   );
-  new DatapathLab("dev", parseLabConfig(config));
+  new DatapathLab("dev", config);
   await pulumi.runtime.disconnect();
   return seen;
 }
 
 const hosts = {
-  kind: "hosts",
+  kind: "hosts" as const,
   hosts: ["one", "two"].map((name, index) => ({ name, address: `192.0.2.${index + 1}`, hostKey: "ssh-ed25519 AAAA" })),
 };
+
+describe("a lab whose config can't be used", () => {
+  it("is refused with every error at once, and without a stack trace", async () => {
+    const config = {
+      machines: { kind: "namespaces" as const, count: 65 },
+      datapath: { mode: "vxlan" as const, mtuBytes: 7 },
+    };
+    await assert.rejects(previewed(config), (error: Error) => {
+      assert.match(error.message, /^2 errors in the lab's config; nothing was created\./);
+      for (const key of ["machines.count", "datapath.mtuBytes"])
+        assert.ok(error.message.includes(`datapath-lab:${key}`), key);
+      assert.equal(error.stack, "");
+      return true;
+    });
+  });
+});
 
 describe("a lab on machines, in a preview", function () {
   this.timeout("1m");
@@ -57,7 +73,7 @@ describe("a lab on machines, in a preview", function () {
   });
 
   it("takes nothing off a cluster whose machines go as a whole, and all of it off given machines", async () => {
-    const made = await previewed({ machines: { kind: "libvirt", image: { path: import.meta.filename } } });
+    const made = await previewed({ machines: { kind: "libvirt" as const, image: { path: import.meta.filename } } });
     assert.match(made.get("cilium-release")?.deletedwith ?? "", /::node-1$/);
     assert.match(made.get("cilium-rollout")?.deletedwith ?? "", /::node-1$/);
     const given = await previewed({ machines: hosts });
@@ -65,23 +81,23 @@ describe("a lab on machines, in a preview", function () {
   });
 
   it("has a router of its own between pods where nobody else on libvirt would know them", async () => {
-    const machines = { kind: "libvirt", image: { path: import.meta.filename } };
+    const machines = { kind: "libvirt" as const, image: { path: import.meta.filename } };
     const byHand = await previewed({ machines, datapath: { mode: "native", routes: "router" } });
     for (const name of ["router", "router-boot", "node-3-routes", "pod-cidrs", "router-routes"]) {
       assert.ok(byHand.has(name), name);
     }
-    const routes = { kind: "bgp", speaker: "cilium", peer: { address: "192.168.123.254" } };
+    const routes = { kind: "bgp" as const, speaker: "cilium" as const, peer: { address: "192.168.123.254" } };
     const byBgp = await previewed({ machines, datapath: { mode: "native", routes } });
     assert.ok(byBgp.has("router-bird") && byBgp.has("bgp-peering-policy") && !byBgp.has("pod-cidrs"));
     // kube-router has the nodes route among themselves.
-    const withPeer = { kind: "bgp", speaker: "kube-router", peer: { address: "192.168.123.254" } };
+    const withPeer = { kind: "bgp" as const, speaker: "kube-router" as const, peer: { address: "192.168.123.254" } };
     const beside = await previewed({ machines, datapath: { mode: "native", routes: withPeer } });
     assert.ok(beside.has("router-bird") && !beside.has("node-1-routes"));
     assert.ok(!(await previewed({ machines, datapath: { mode: "native" } })).has("router"));
   });
 
   it("refuses an update where libvirt can't be asked what stands: it would make everything anew", async () => {
-    const machines = { kind: "libvirt", uri: "qemu:///no-such-driver", image: { path: import.meta.filename } };
+    const machines = { kind: "libvirt" as const, uri: "qemu:///no-such-driver", image: { path: import.meta.filename } };
     await assert.rejects(
       previewed({ machines }, { preview: false }),
       /^Error: libvirt can't be asked what stands: .*\n.*\nNothing was changed\.$/,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { commands } from "../../cli/commands/index.ts";
+import { labProgram } from "../../cli/program.ts";
 import { suites } from "../suites.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -93,6 +94,19 @@ describe("pages", () => {
     assert.deepEqual(broken, []);
   });
 
+  it("keep npm's own lines out of what they write to a file or another program", async () => {
+    let help = "";
+    const print = (text: string): void => void (help += text);
+    await labProgram(["--help"], { signal: new AbortController().signal, environment: {}, log: print, print });
+    const texts = [help, ...pages.map((page) => readFileSync(path.join(root, page), "utf8"))];
+    const piped = texts.flatMap((text) => text.match(/npm run [^`\n]* [|>] *[\w./].*/g) ?? []);
+    assert.ok(piped.length > 1, "nothing is written to a file");
+    assert.deepEqual(
+      piped.filter((call) => !call.startsWith("npm run --silent ")),
+      [],
+    );
+  });
+
   it("call only commands, suites and npm scripts that there are", () => {
     const { scripts } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
       scripts: Record<string, string>;
@@ -100,7 +114,7 @@ describe("pages", () => {
     const suiteNames = suites.map(({ name }) => name);
     const wrong = pages.flatMap((page) => {
       const text = readFileSync(path.join(root, page), "utf8");
-      const labs = [...text.matchAll(/npm run lab -- ([a-z]+)/g)].map(([call, name = ""]) => ({
+      const labs = [...text.matchAll(/npm run (?:--silent )?lab -- ([a-z]+)/g)].map(([call, name = ""]) => ({
         call,
         known: Object.hasOwn(commands, name),
       }));

@@ -12,13 +12,24 @@ const sources = ["cli", "components", "datapath", "offline", "report", "scripts"
     ),
   )
   .filter((file) => statSync(file).isFile() && !file.endsWith(".md"))
-  .map((file) => readFileSync(file, "utf8"))
+  .map((file) => withoutComments(readFileSync(file, "utf8")))
   .join("\n");
+
+/** Without lines of comment: what stands in them nobody is told. */
+function withoutComments(source: string): string {
+  return source.replaceAll(/^\s*(?:\/\/|#|\*|\/\*).*$/gm, "");
+}
 
 const page = readFileSync(path.join(root, "docs/troubleshooting.md"), "utf8");
 
-/** What others print: Kubernetes, Helm. */
-const foreign = ["NotReady", "cni plugin not initialized", "pending-install", "pending-upgrade"];
+/** What others print: Kubernetes, Helm, Pulumi's engine. */
+const foreign = [
+  "NotReady",
+  "failed to load checkpoint: EOF",
+  "cni plugin not initialized",
+  "pending-install",
+  "pending-upgrade",
+];
 
 describe("The page on what goes wrong", () => {
   const messages = page

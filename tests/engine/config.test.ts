@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
-import { DatapathLab, labArgs } from "../../components/index.ts";
+import { execFile } from "node:child_process";
+import { rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { promisify } from "node:util";
+import { readStackConfig, root } from "../../cli/workspace.ts";
+import { DatapathLab } from "../../components/index.ts";
+import { checkLabConfig } from "../../datapath/config/index.ts";
 import { TestLab } from "../lab/support.ts";
-import { InlineStack } from "./inlineStack.ts";
+import { InlineStack } from "./inline-stack.ts";
 
 /** What a preview says of a config that can't be used. */
 async function refusal(lab: TestLab, config: Readonly<Record<string, unknown>>): Promise<string> {
@@ -54,6 +60,75 @@ describe("bad config, through the real engine", function () {
   });
 });
 
+describe("config that pulumi config set wrote", function () {
+  this.timeout(180_000);
+  let lab: TestLab;
+  let file: string;
+  before(async () => {
+    lab = await TestLab.create("set");
+    // Where npm run lab looks for it.
+    file = path.join(root, `Pulumi.${lab.stackName}.yaml`);
+  });
+  after(async () => {
+    await rm(file, { force: true });
+    await lab.dispose();
+  });
+
+  /** Has the real CLI set keys in a config file, as a person does. */
+  async function set(configFile: string, values: readonly (readonly [key: string, value: string])[]): Promise<void> {
+    const { stack } = await lab.open({});
+    const env = { ...process.env, ...stack.workspace.envVars };
+    for (const [key, value] of values) {
+      const words = ["config", "set", "--stack", lab.stackName, "--config-file", configFile, "--path"];
+      await promisify(execFile)("pulumi", [...words, `datapath-lab:${key}`, value], { cwd: root, env });
+    }
+  }
+
+  it("means the same to the program and to npm run lab", async () => {
+    await writeFile(file, "config: {}\n");
+    await set(file, [
+      ["machines.kind", "namespaces"],
+      ["machines.count", "2"],
+      ["datapath.mode", "native"],
+      ["verification.streams[0]", "2"],
+      ["strict", "true"],
+    ]);
+    assert.deepEqual(await readStackConfig(lab.stackName), {
+      machines: { kind: "namespaces", count: 2 },
+      datapath: { mode: "native" },
+      verification: { streams: [2] },
+      strict: true,
+    });
+    const { stack } = await lab.open({});
+    const { stdout } = await stack.preview({ configFile: file, diff: true, suppressOutputs: true, color: "never" });
+    assert.match(stdout, /wire\s*: "pod packets as they are"/);
+    assert.match(stdout, /::node-2\]/);
+    assert.doesNotMatch(stdout, /::node-3\]/);
+  });
+
+  it("has warnings refused by strict, by both", async () => {
+    await set(file, [["datapath.conntrackBypass", "true"]]);
+    const { findings } = checkLabConfig(await readStackConfig(lab.stackName));
+    assert.deepEqual([...new Set(findings.map(({ severity }) => severity))], ["error"]);
+    const { stack } = await lab.open({});
+    await assert.rejects(stack.preview({ configFile: file }), /error: datapath-lab:datapath\.conntrackBypass/);
+  });
+
+  it("has a section that was set as a secret refused, by both", async () => {
+    const { stack } = await lab.open({});
+    const env = { ...process.env, ...stack.workspace.envVars };
+    const words = ["config", "set", "--secret", "--stack", lab.stackName, "--config-file", file, "--path"];
+    await promisify(execFile)("pulumi", [...words, "datapath-lab:machines.namePrefix", "hidden-"], { cwd: root, env });
+    const said = /error: datapath-lab:machines\s+Was set with --secret/;
+    await assert.rejects(readStackConfig(lab.stackName), said);
+    await assert.rejects(stack.preview({ configFile: file }), (error: Error) => {
+      assert.match(error.message, said);
+      assert.doesNotMatch(error.message, /hidden-/);
+      return true;
+    });
+  });
+});
+
 describe("a lab on machines, through the real engine", function () {
   this.timeout(180_000);
   let lab: TestLab;
@@ -95,7 +170,7 @@ describe("a program with two labs", function () {
   it("is told that each lab wants a stack of its own", async () => {
     const args = { machines: { kind: "namespaces" } } as const;
     const twoLabs = (): Promise<void> => {
-      for (const name of ["one", "other"]) new DatapathLab(name, labArgs(args));
+      for (const name of ["one", "other"]) new DatapathLab(name, args);
       return Promise.resolve();
     };
     await assert.rejects(

@@ -3,8 +3,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { local, remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { InlineStack, isRunning, parentOf, waitFor, type EngineEvent } from "./inlineStack.ts";
-import { freePort, SshServer } from "./sshServer.ts";
+import { InlineStack, isRunning, parentOf, waitFor, type EngineEvent } from "./inline-stack.ts";
+import { freePort, SshServer } from "./ssh-server.ts";
 
 /** A resource whose inputs no compiler has checked. */
 class Untyped extends pulumi.CustomResource {}

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import ssh2 from "ssh2";
 import type { Operation } from "../../offline/providers/definition.ts";
 import { changedProperties, topLevelProperty } from "../../offline/providers/diff.ts";
-import { goExitText, goQuoted, withoutFinalNewline } from "../../offline/providers/goText.ts";
+import { goExitText, goQuoted, withoutFinalNewline } from "../../offline/providers/go-text.ts";
 import {
   copyToRemoteInputs,
   inputFailures,

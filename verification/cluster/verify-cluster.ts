@@ -47,7 +47,10 @@ export async function verifyCluster(given: ClusterSpec, conduct: Conduct): Promi
   try {
     progress(`making pods to verify with in namespace ${namespace}`);
     await createPods(config, spec.images, { namespace, owner: "datapath-lab-verify" }).catch((error: unknown) => {
-      throw new Error(`the API server refuses the pods to verify with: ${describeApiError(error)}`);
+      throw new Error(
+        `the API server refuses the pods to verify with: ${describeApiError(error)}\n` +
+          "Use a kubeconfig that may create namespaces and privileged DaemonSets.",
+      );
     });
     return await verifyWith(config, spec, asked, namespace, conduct);
   } catch (error) {

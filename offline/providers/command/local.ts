@@ -3,7 +3,7 @@ import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import path from "node:path";
 import type { CheckFailure, Operation, ResourceHandler } from "../definition.ts";
-import { goExitText, goQuoted } from "../goText.ts";
+import { goExitText, goQuoted } from "../go-text.ts";
 import { reveal, type PropertyMap } from "../properties.ts";
 import { inputFailures, localCommandInputs, parseInputs, type LocalCommandInputs } from "./inputs.ts";
 import { CommandOutput } from "./output.ts";

@@ -1,6 +1,6 @@
 import { StringDecoder } from "node:string_decoder";
 import type { Operation } from "../definition.ts";
-import { withoutFinalNewline } from "../goText.ts";
+import { withoutFinalNewline } from "../go-text.ts";
 
 /** What is shown while a command runs; the outputs always hold both streams. */
 export type Logging = "stdout" | "stderr" | "stdoutAndStderr" | "none";

@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import type { Client, ClientChannel } from "ssh2";
 import type { Operation, ResourceHandler } from "../definition.ts";
-import { goQuoted } from "../goText.ts";
+import { goQuoted } from "../go-text.ts";
 import { inputFailures, parseInputs, remoteCommandInputs, type RemoteCommandInputs } from "./inputs.ts";
 import { previousOutput, type PreviousOutput } from "./local.ts";
 import { CommandOutput } from "./output.ts";

@@ -4,7 +4,7 @@ import { cpSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import path from "node:path";
 import { CoreV1Api, Watch, type KubeConfig } from "@kubernetes/client-node";
 import { ensureHelm } from "../../../offline/kubernetes/helm.ts";
-import { InlineStack, parentOf } from "../../engine/inlineStack.ts";
+import { InlineStack, parentOf } from "../../engine/inline-stack.ts";
 import { removeCluster, startCluster, type Cluster, type ClusterOptions } from "./cluster.ts";
 import { clientConfig, until } from "./pods.ts";
 

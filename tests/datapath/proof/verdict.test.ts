@@ -11,7 +11,7 @@ function planned(datapath: object): {
   evidence: NodeEvidence;
   judged: (found: NodeEvidence) => string[];
 } {
-  const config = parseLabConfig({ datapath });
+  const { config } = parseLabConfig({ datapath });
   assert(config.machines.kind === "namespaces");
   const nodes = labNodes(config.machines, config.datapath, "p:s:");
   const plans = planFor(config.datapath, nodes, { carrier: "kernel", underlayMtuBytes: 1500 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import fc from "fast-check";
@@ -67,9 +67,18 @@ describe("The schema of stack config files", () => {
     for (const { key, description } of keys) assert.notEqual(description, "", key);
   });
 
+  it("takes a boolean as pulumi config set keeps it", () => {
+    assert.ok(isAccepted({ "datapath-lab:strict": "true" }));
+    assert.ok(!isAccepted({ "datapath-lab:strict": "yes" }));
+  });
+
   it("takes the stack files that are in the project", () => {
-    const file = parse(readFileSync(path.join(root, "Pulumi.local.yaml"), "utf8")) as unknown;
-    assert.ok(accepts(file), ajv.errorsText(accepts.errors));
+    const files = readdirSync(root).filter((name) => /^Pulumi\.(?!test-).+\.yaml$/.test(name));
+    assert.ok(files.length >= 5, files.join(", "));
+    for (const name of files) {
+      const file: unknown = parse(readFileSync(path.join(root, name), "utf8"));
+      assert.ok(accepts(file), `${name}: ${ajv.errorsText(accepts.errors)}`);
+    }
   });
 });
 

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, 
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import { waitFor } from "../../engine/inlineStack.ts";
+import { waitFor } from "../../engine/inline-stack.ts";
 
 const run = promisify(execFile);
 const folderPrefix = "datapath-lab-vm-";

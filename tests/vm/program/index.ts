@@ -9,11 +9,12 @@ import { podCidrs } from "../../../verification/pod-cidrs/spec.ts";
 
 const given = new pulumi.Config("lab-vm-test");
 const k3s = given.getObject<object>("k3s");
-const { machines, ...config } = parseLabConfig({
+const { config: whole } = parseLabConfig({
   machines: given.requireObject("machines"),
   datapath: { mode: "native", ...given.getObject<object>("datapath") },
   ...(k3s === undefined ? {} : { k3s }),
 });
+const { machines, ...config } = whole;
 if (machines.kind !== "hosts" && machines.kind !== "libvirt") throw refusal(new Error("the tests give other kinds"));
 const made =
   machines.kind === "hosts"

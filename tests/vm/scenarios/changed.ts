@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { SshServer } from "../../engine/sshServer.ts";
+import { SshServer } from "../../engine/ssh-server.ts";
 import { failureOf, project, type VmLab } from "../vm-lab.ts";
 import { actions, older, releaseFolder } from "./k3s.ts";
 

@@ -6,7 +6,7 @@ import path from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
 import type { NetworkedStack } from "../harness.ts";
-import { SshServer } from "../../engine/sshServer.ts";
+import { SshServer } from "../../engine/ssh-server.ts";
 import { failureOf, project, type Section, type VmLab } from "../vm-lab.ts";
 
 const folder = path.resolve(import.meta.dirname, "..", "k3s");

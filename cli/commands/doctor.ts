@@ -1,19 +1,8 @@
-// What is asked without changing anything: of a config, of this machine.
 import { formatFindings } from "../../datapath/findings.ts";
 import { configOf, type Command } from "../call.ts";
-import { readConfigFile } from "../config-file.ts";
 import { diagnose } from "../doctor/diagnosis.ts";
 import { describeNeeds } from "../doctor/index.ts";
 import { projectName } from "../workspace.ts";
-
-export const explain: Command = async (call) => {
-  const config = call.file === undefined ? await configOf(call) : await readConfigFile(call.file);
-  // What only some commands need is loaded by them: the others start sooner.
-  const { explain: explanation } = await import("../explain.ts");
-  const { text, exitCode } = explanation({ config, json: call.json, project: projectName });
-  call.print(text);
-  return exitCode;
-};
 
 export const doctor: Command = async (call) => {
   const { findings, checks } = await diagnose(await configOf(call), "all");

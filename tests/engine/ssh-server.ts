@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import path from "node:path";
 import { ensurePackages } from "../../offline/packages.ts";
-import { waitFor } from "./inlineStack.ts";
+import { waitFor } from "./inline-stack.ts";
 
 /** A real OpenSSH server on the loopback interface, with keys of its own. */
 export class SshServer {
