@@ -16,8 +16,7 @@ export interface PlotRow {
 
 const width = 340;
 const rowHeight = 30;
-// At the right stands each row's median as a number.
-const margins = { top: 6, right: 48, bottom: 40 };
+const margins = { top: 6, bottom: 40 };
 // Text is drawn at 12 px; a character of it is never wider than this.
 const characterWidth = 7.3;
 
@@ -53,15 +52,17 @@ export function dotPlot(
   const start = low <= high * 0.4 ? 0 : low - room;
   // Nothing but zeros has a scale all the same.
   const end = high === 0 ? 1 : high + room;
+  const medians = rows.map(({ median }) => (median === undefined ? "" : about.text(median)));
+  const longest = (texts: readonly string[]): number => Math.max(...texts.map(({ length }) => length)) * characterWidth;
   const isMany = Math.max(0, ...rows.map(({ samples }) => samples.length)) > 30;
   const drawing: unknown = Plot.plot({
     document,
     width,
     height: margins.top + margins.bottom + rows.length * rowHeight,
     marginTop: margins.top,
-    marginRight: margins.right,
+    marginRight: longest(medians) + 12,
     marginBottom: margins.bottom,
-    marginLeft: Math.max(...rows.map(({ label }) => label.length)) * characterWidth + 12,
+    marginLeft: longest(rows.map(({ label }) => label)) + 12,
     style: { fontSize: "12px", overflow: "visible" },
     x: {
       domain: [start, end],
@@ -115,7 +116,7 @@ export function dotPlot(
         textAnchor: "start",
         fontWeight: 600,
         fill: "colour",
-        text: ({ median }: PlotRow) => (median === undefined ? "" : about.text(median)),
+        text: ({ index }: { index: number }) => medians[index] ?? "",
       }),
     ],
     color: { type: "identity" },

@@ -148,7 +148,7 @@ async function asOrdinaryUser<Result>(work: () => Promise<Result>): Promise<Resu
   }
 }
 
-const libvirt = { LAB_URI: "qemu:///system", LAB_POOL: "lab" };
+const libvirt = { LAB_ID: "lab", LAB_OWNER: "0123", LAB_URI: "qemu:///system", LAB_POOL: "lab" };
 const native = madeRun({ mode: "native", seed: 3, startedAt: "2026-11-23T09:05:00.000Z" });
 
 const groups: Readonly<Record<string, readonly Case[]>> = {
