@@ -89,7 +89,7 @@ export async function collectStanding(
   const podDefaultRoute = podRoutes?.find(({ destination }) => destination === "default");
   return {
     failures,
-    routeTo: lookups ?? {},
+    ...(lookups === undefined ? {} : { routeTo: lookups }),
     ...(links === undefined ? {} : { links }),
     ...(routes === undefined ? {} : { routes }),
     ...(podDefaultRoute === undefined ? {} : { podDefaultRoute }),
@@ -106,8 +106,14 @@ async function readSessions(host: Host, namespace: string): Promise<NonNullable<
   return parseBirdSessions(result.stdout.toString());
 }
 
-/** Asks the kernel for the route to each peer's pod, in one process however many peers there are. */
-async function lookUpRoutes(host: Host, peers: readonly CollectedNode[]): Promise<Record<string, RouteEvidence>> {
+/**
+ * Asks the kernel for the route to each peer's pod, in one process however many peers there are. An answer is missing where the
+ * kernel knows no route. Rejects where it was not asked about every peer.
+ */
+export async function lookUpRoutes(
+  host: Host,
+  peers: readonly CollectedNode[],
+): Promise<Record<string, RouteEvidence>> {
   const batch = peers.map(({ pod }) => `route get ${pod.address}\n`).join("");
   // -force goes on after a peer that no route leads to; its line is then missing.
   const result = await host.run(["ip", "-4", "-j", "-force", "-batch", "-"], {
@@ -119,6 +125,12 @@ async function lookUpRoutes(host: Host, peers: readonly CollectedNode[]): Promis
     .split("\n")
     .filter((line) => line.trim() !== "")
     .flatMap((line) => parseRoutes(line));
+  // One line a refusal of the kernel's: `RTNETLINK answers: Network is unreachable`.
+  const refused = [...result.stderr.matchAll(/^RTNETLINK answers: /gm)].length;
+  if (found.length + refused < peers.length) {
+    const said = result.stderr.trim() || `exit status ${result.exitCode}`;
+    throw new Error(`ip route get: ${found.length} of ${peers.length} answers: ${said}`);
+  }
   return Object.fromEntries(found.map((route) => [route.destination, route]));
 }
 
