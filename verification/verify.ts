@@ -93,7 +93,7 @@ export async function verify(
   return withServers(paths, async () => {
     progress(`capturing on every node's NIC while path MTU and masquerading are probed (${pairs.length} paths)`);
     const masqueradePeer = new Map(nodes.map((node, index) => [node.name, nodes[(index + 1) % nodes.length] ?? first]));
-    const { captured, loaded } = await captureDuring(hosts, nodes, spec.pool, async () => {
+    const { captured, loaded } = await captureDuring(hosts, nodes, async () => {
       const complaints = await inParallel(nodes, parallelProbes, (node) =>
         pingNode(hosts, node, masqueradePeer.get(node.name) ?? first).catch((error: unknown) => asError(error).message),
       );

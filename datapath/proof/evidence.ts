@@ -62,6 +62,8 @@ export interface WireEvidence {
   /** Packets whose outer IP header bears pod addresses of different nodes. */
   readonly bare: number;
   readonly captured: number;
+  /** Why packets may be missing from the counts, in words; absent where all were counted. */
+  readonly lost?: string;
 }
 
 /**

@@ -219,6 +219,9 @@ function judgeWire(
   ]);
   const counted = (name: string, expected: string, count: number | undefined): Check => {
     const judged = check(name, expected, count === undefined ? undefined : amount(count));
+    if (count === 0 && expected === some && found?.lost !== undefined) {
+      return { ...judged, found: `none seen, but ${found.lost}`, ok: null };
+    }
     return count === undefined || count === 0 ? judged : { ...judged, found: `${count} packets` };
   };
   return [

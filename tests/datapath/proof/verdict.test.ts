@@ -113,6 +113,14 @@ describe("the judge", () => {
     }
   });
 
+  it("does not take packets for absent that a capture may have missed", () => {
+    const lost = "the capture was full after 20000 packets";
+    assert.deepEqual(onNative({ ...native, wire: { encapsulated: {}, bare: 0, captured: 20_000, lost } }), [
+      `pod packets on the wire, bare: some / none seen, but ${lost} (incomplete)`,
+    ]);
+    assert.deepEqual(onNative({ ...native, wire: { encapsulated: {}, bare: 5, captured: 20_000, lost } }), []);
+  });
+
   it("judges no look-up of routes that failed", () => {
     const { routeTo, ...rest } = native;
     assert.ok(routeTo);
