@@ -9,6 +9,7 @@ import { pathName, streamsName } from "../datapath/run/run-words.ts";
 import { figuresOf } from "../datapath/run/statistics.ts";
 import { judge, verdictOf } from "../datapath/proof/verdict.ts";
 import type { AgentsFound } from "./cluster/agents.ts";
+import type { OmittedNode } from "./cluster/pods.ts";
 import { captureDuring, collectStanding, pingNode, probedPairs, probePathMtu, type CollectedNode } from "./collect.ts";
 import type { Hosts } from "./hosts/host.ts";
 import { inParallel } from "./in-parallel.ts";
@@ -36,6 +37,8 @@ const warmUpMegabytes = 256;
 /** What is verified, whatever kind of lab it is. */
 export interface VerificationSubject extends Pick<VerificationSpec, "lab" | "datapath" | "pool" | "plan" | "settings"> {
   readonly nodes: readonly VerifiedNode[];
+  /** Nodes of the cluster that nothing is read of. */
+  readonly omitted?: readonly OmittedNode[];
   readonly features: readonly PlannedFeature[];
   /** Versions of what the lab runs, beside those of the tools. */
   readonly versions?: Readonly<Record<string, string>>;
@@ -189,6 +192,7 @@ export async function verify(
       datapath: spec.datapath,
       plan: plan.map((nodePlan: NodePlan) => ({ ...nodePlan })),
       nodes: nodes.map(({ name, address, podCidr, kernel = release() }) => ({ name, address, podCidr, kernel })),
+      ...(spec.omitted === undefined || spec.omitted.length === 0 ? {} : { omittedNodes: [...spec.omitted] }),
       kernel: first.kernel ?? release(),
       versions: { ...(await toolVersions(hosts.node(first.name))), ...spec.versions },
       conditions: {

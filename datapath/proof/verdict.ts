@@ -53,27 +53,31 @@ export function judge(
     check(`link ${name}`, describeLinkPlan(link), evidence.links && describeLink(name, evidence)),
   );
 
-  const routes = peers.flatMap((peer): Check[] => {
-    const planned = plan.routes[peer.podCidr];
-    if (planned === undefined) return [];
+  // Also to nodes where no pod of ours stands: agents have routes to every node.
+  const routes = Object.entries(plan.routes).flatMap(([podCidr, planned]): Check[] => {
+    const peer = peers.find((candidate) => candidate.podCidr === podCidr);
     // One destination may have several routes, by metric.
-    const found = evidence.routes?.filter(({ destination }) => destination === peer.podCidr);
-    const lookedUp = evidence.routeTo?.[peer.pod.address];
+    const found = evidence.routes?.filter(({ destination }) => destination === podCidr);
+    const lookedUp = peer && evidence.routeTo?.[peer.pod.address];
     // A route of its own has to stand, or none at all where the default route is what carries the pods.
     const own = planned.from === "default" ? "none of its own" : routeWords(planned).join(" ");
     return [
       planned.from === "bgp"
-        ? judgeLearned(`route to ${peer.podCidr}`, planned, found)
+        ? judgeLearned(`route to ${podCidr}`, planned, found)
         : check(
-            `route to ${peer.podCidr}`,
+            `route to ${podCidr}`,
             own,
             found && (found.map((route) => describeRoute(route, planned)).join(", and ") || "none of its own"),
           ),
-      check(
-        `route looked up for ${peer.name}'s pod`,
-        routeWords(planned).join(" "),
-        evidence.routeTo && (lookedUp === undefined ? "no route" : describeRoute(lookedUp, planned)),
-      ),
+      ...(peer === undefined
+        ? []
+        : [
+            check(
+              `route looked up for ${peer.name}'s pod`,
+              routeWords(planned).join(" "),
+              evidence.routeTo && (lookedUp === undefined ? "no route" : describeRoute(lookedUp, planned)),
+            ),
+          ]),
     ];
   });
 

@@ -121,6 +121,15 @@ describe("the judge", () => {
     assert.deepEqual(onNative({ ...native, wire: { encapsulated: {}, bare: 5, captured: 20_000, lost } }), []);
   });
 
+  it("judges routes to nodes as well where no pod of ours stands, and takes them for no leftovers", () => {
+    const seen = judge(nativePlan, native, nativeNodes.slice(0, 2), "10.42.0.0/16", { pathMtu: ["node-2"] });
+    assert.deepEqual(
+      seen.flatMap(({ ok, name }) => (ok === true && name.startsWith("route ") ? [name] : [])),
+      ["route to 10.42.1.0/24", "route looked up for node-2's pod", "route to 10.42.2.0/24"],
+    );
+    assert.equal(seen.find(({ name }) => name === "other routes to pods")?.ok, true);
+  });
+
   it("judges no look-up of routes that failed", () => {
     const { routeTo, ...rest } = native;
     assert.ok(routeTo);
