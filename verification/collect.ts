@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import type { NodeEvidence, PathMtuEvidence, RouteEvidence, WireEvidence } from "../datapath/proof/evidence.ts";
-import type { Host, Hosts } from "./hosts/host.ts";
-import { countPackets, icmpSources, snapLengthBytes } from "./parsers/capture.ts";
+import type { Host, Hosts, RunningCommand } from "./hosts/host.ts";
+import { countPackets, droppedByKernel, icmpSources, snapLengthBytes } from "./parsers/capture.ts";
 import { parseBirdSessions } from "./parsers/bird.ts";
 import { parseLinks, parseRoutes } from "./parsers/iproute.ts";
 import { asError } from "./as-error.ts";
@@ -89,7 +89,7 @@ export async function collectStanding(
   const podDefaultRoute = podRoutes?.find(({ destination }) => destination === "default");
   return {
     failures,
-    routeTo: lookups ?? {},
+    ...(lookups === undefined ? {} : { routeTo: lookups }),
     ...(links === undefined ? {} : { links }),
     ...(routes === undefined ? {} : { routes }),
     ...(podDefaultRoute === undefined ? {} : { podDefaultRoute }),
@@ -106,8 +106,14 @@ async function readSessions(host: Host, namespace: string): Promise<NonNullable<
   return parseBirdSessions(result.stdout.toString());
 }
 
-/** Asks the kernel for the route to each peer's pod, in one process however many peers there are. */
-async function lookUpRoutes(host: Host, peers: readonly CollectedNode[]): Promise<Record<string, RouteEvidence>> {
+/**
+ * Asks the kernel for the route to each peer's pod, in one process however many peers there are. An answer is missing where the
+ * kernel knows no route. Rejects where it was not asked about every peer.
+ */
+export async function lookUpRoutes(
+  host: Host,
+  peers: readonly CollectedNode[],
+): Promise<Record<string, RouteEvidence>> {
   const batch = peers.map(({ pod }) => `route get ${pod.address}\n`).join("");
   // -force goes on after a peer that no route leads to; its line is then missing.
   const result = await host.run(["ip", "-4", "-j", "-force", "-batch", "-"], {
@@ -119,6 +125,12 @@ async function lookUpRoutes(host: Host, peers: readonly CollectedNode[]): Promis
     .split("\n")
     .filter((line) => line.trim() !== "")
     .flatMap((line) => parseRoutes(line));
+  // One line a refusal of the kernel's: `RTNETLINK answers: Network is unreachable`.
+  const refused = [...result.stderr.matchAll(/^RTNETLINK answers: /gm)].length;
+  if (found.length + refused < peers.length) {
+    const said = result.stderr.trim() || `exit status ${result.exitCode}`;
+    throw new Error(`ip route get: ${found.length} of ${peers.length} answers: ${said}`);
+  }
   return Object.fromEntries(found.map((route) => [route.destination, route]));
 }
 
@@ -158,6 +170,9 @@ export interface Captured {
   readonly pingedFrom: readonly string[];
 }
 
+/** Packets after which a capture ends by itself. */
+const fullCapture = 20_000;
+
 /** Length of the packets of `pingNode`, in bytes: by it they are told from anybody else's pings. */
 const markedPacketBytes = 105;
 
@@ -179,39 +194,56 @@ export async function pingNode(hosts: Hosts, from: CollectedNode, to: CollectedN
 }
 
 /**
- * Captures on every node's NIC while `load` runs, counts pod packets by their outer header, and tells who pinged the node.
- * @param pool the CIDR that holds every pod CIDR
+ * Captures on every node's NIC while `load` runs, counts pod packets by their outer header, and tells who pinged the node. The pings
+ * have a capture of their own: the other may be full of somebody else's packets before they come.
  * @returns what was captured, by the node's name, and what `load` gave
  */
 export async function captureDuring<Loaded>(
   hosts: Hosts,
   nodes: readonly CollectedNode[],
-  pool: string,
   load: () => Promise<Loaded>,
 ): Promise<{ readonly captured: ReadonlyMap<string, Captured | Error>; readonly loaded: Loaded }> {
+  const pods = nodes.map(({ podCidr }) => `net ${podCidr}`).join(" or ");
   const captures = nodes.map((node) => {
-    const pings = `icmp[icmptype] == icmp-echo and dst ${node.address} and ip[2:2] == ${markedPacketBytes}`;
-    // Everything that is a pod packet, or could carry one: UDP, IPIP (4), GRE (47), ESP (50).
-    const filter = `ip and (net ${pool} or udp or proto 4 or proto 47 or proto 50 or (${pings}))`;
-    const command = [...tcpdump(node), "-s", String(snapLengthBytes), "-c", "20000", "-w", "-", filter];
-    return { node, capture: hosts.node(node.name).start(command) };
+    const start = (filter: string): RunningCommand =>
+      hosts
+        .node(node.name)
+        .start([...tcpdump(node), "-s", `${snapLengthBytes}`, "-c", `${fullCapture}`, "-w", "-", filter]);
+    return {
+      node,
+      // Everything that is a pod packet, or could carry one between nodes: UDP, IPIP (4), GRE (47), ESP (50).
+      packets: start(`ip and (${pods} or (host ${node.address} and (udp or proto 4 or proto 47 or proto 50)))`),
+      pings: start(`icmp[icmptype] == icmp-echo and dst ${node.address} and ip[2:2] == ${markedPacketBytes}`),
+    };
   });
-  const begun = await Promise.allSettled(captures.map(({ capture }) => capture.waitForOutput("listening on", 10)));
+  const begun = await Promise.allSettled(
+    captures.map(({ packets, pings }) =>
+      Promise.all([packets, pings].map((capture) => capture.waitForOutput("listening on", 10))),
+    ),
+  );
   const loaded = await load();
-  const podCidrs = nodes.map(({ podCidr }) => podCidr);
-  const counted = captures.map(async ({ node, capture }, index): Promise<[string, Captured | Error]> => {
+  const counted = captures.map(async ({ node, packets, pings }, index): Promise<[string, Captured | Error]> => {
+    const ended = await Promise.all([packets.stop(), pings.stop()]).catch(asError);
     const start = begun[index];
-    if (start?.status === "rejected") {
-      await capture.stop();
-      return [node.name, asError(start.reason)];
-    }
+    if (start?.status === "rejected") return [node.name, asError(start.reason)];
+    if (ended instanceof Error) return [node.name, ended];
     try {
-      const { stdout } = await capture.stop();
-      const pingedFrom = icmpSources(stdout, { to: node.address, bytes: markedPacketBytes });
-      return [node.name, { wire: countPackets(stdout, podCidrs), pingedFrom }];
+      const [seen, pinged] = ended;
+      const pingedFrom = icmpSources(pinged.stdout, { to: node.address, bytes: markedPacketBytes });
+      return [node.name, { wire: withLosses(countPackets(seen.stdout, nodes), seen.stderr), pingedFrom }];
     } catch (error) {
       return [node.name, asError(error)];
     }
   });
   return { captured: new Map(await Promise.all(counted)), loaded };
+}
+
+/** What a capture counted, with why it may have missed packets. */
+function withLosses(wire: WireEvidence, stderr: string): WireEvidence {
+  const dropped = droppedByKernel(stderr);
+  const losses = [
+    ...(wire.captured >= fullCapture ? [`the capture was full after ${fullCapture} packets`] : []),
+    ...(dropped > 0 ? [`the kernel dropped ${dropped} packets before they were captured`] : []),
+  ];
+  return losses.length === 0 ? wire : { ...wire, lost: losses.join(", and ") };
 }

@@ -9,6 +9,7 @@ import { pathName, streamsName } from "../datapath/run/run-words.ts";
 import { figuresOf } from "../datapath/run/statistics.ts";
 import { judge, verdictOf } from "../datapath/proof/verdict.ts";
 import type { AgentsFound } from "./cluster/agents.ts";
+import type { OmittedNode } from "./cluster/pods.ts";
 import { captureDuring, collectStanding, pingNode, probedPairs, probePathMtu, type CollectedNode } from "./collect.ts";
 import type { Hosts } from "./hosts/host.ts";
 import { inParallel } from "./in-parallel.ts";
@@ -37,6 +38,8 @@ const warmUpMegabytes = 256;
 export interface VerificationSubject extends Pick<VerificationSpec, "datapath" | "pool" | "plan" | "settings"> {
   readonly lab: Run["lab"];
   readonly nodes: readonly VerifiedNode[];
+  /** Nodes of the cluster that nothing is read of. */
+  readonly omitted?: readonly OmittedNode[];
   readonly features: readonly PlannedFeature[];
   /** Versions of what the lab runs, beside those of the tools. */
   readonly versions?: Readonly<Record<string, string>>;
@@ -94,7 +97,7 @@ export async function verify(
   return withServers(paths, async () => {
     progress(`capturing on every node's NIC while path MTU and masquerading are probed (${pairs.length} paths)`);
     const masqueradePeer = new Map(nodes.map((node, index) => [node.name, nodes[(index + 1) % nodes.length] ?? first]));
-    const { captured, loaded } = await captureDuring(hosts, nodes, spec.pool, async () => {
+    const { captured, loaded } = await captureDuring(hosts, nodes, async () => {
       const complaints = await inParallel(nodes, parallelProbes, (node) =>
         pingNode(hosts, node, masqueradePeer.get(node.name) ?? first).catch((error: unknown) => asError(error).message),
       );
@@ -196,6 +199,7 @@ export async function verify(
         device,
         kernel,
       })),
+      ...(spec.omitted === undefined || spec.omitted.length === 0 ? {} : { omittedNodes: [...spec.omitted] }),
       kernel: first.kernel ?? release(),
       versions: { ...(await toolVersions(hosts.node(first.name))), ...spec.versions },
       conditions: {

@@ -141,7 +141,7 @@ export function planFor(
       ? {
           masquerade: {
             podCidr: node.podCidr,
-            excludedCidr: excludedCidr(datapath),
+            excludedCidr: excludedCidr(datapath, node, carrier),
             ...nodeExemption(datapath, carrier),
           },
         }
@@ -198,9 +198,14 @@ function nodeExemption(datapath: Datapath, carrier: Carrier): { readonly exceptN
   return { exceptNodes: options.enableBPFMasquerade ? "always" : "at first" };
 }
 
-function excludedCidr(datapath: Datapath): string {
+/**
+ * What a pod's packets may go to under its own address. In a tunnel the agent leaves out its node's pod CIDR alone, as packets to
+ * other pods are inside the tunnel before they are masqueraded (1.13.4 pkg/datapath/config.go RemoteSNATDstAddrExclusionCIDRv4).
+ */
+function excludedCidr(datapath: Datapath, { podCidr }: PlannedNode, carrier: Carrier): string {
   const pool = datapath.ipam.clusterPoolIPv4PodCIDR;
-  return datapath.mode === "native" ? (datapath.ipv4NativeRoutingCIDR ?? pool) : pool;
+  if (datapath.mode === "native") return datapath.ipv4NativeRoutingCIDR ?? pool;
+  return carrier === "cilium" ? podCidr : pool;
 }
 
 function routeTo(

@@ -8,8 +8,8 @@ export interface NodeEvidence {
   readonly links?: readonly LinkEvidence[];
   /** The main routing table, IPv4. */
   readonly routes?: readonly RouteEvidence[];
-  /** What `ip route get` answers for each peer's pod, by the pod's address. */
-  readonly routeTo: Readonly<Record<string, RouteEvidence>>;
+  /** What `ip route get` answers for each peer's pod, by the pod's address; no entry where the kernel knows no route. */
+  readonly routeTo?: Readonly<Record<string, RouteEvidence>>;
   /** Sessions of the node's BGP daemon, by the peer's name. */
   readonly bgpSessions?: Readonly<Record<string, BgpSessionEvidence>>;
   /** The pod's own default route. */
@@ -62,6 +62,8 @@ export interface WireEvidence {
   /** Packets whose outer IP header bears pod addresses of different nodes. */
   readonly bare: number;
   readonly captured: number;
+  /** Why packets may be missing from the counts, in words; absent where all were counted. */
+  readonly lost?: string;
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { NodeEvidence, RouteEvidence } from "./evidence.ts";
 import { carrierOf } from "./evidence.ts";
-import { containsAddress, containsCidr } from "../cidr.ts";
+import { containsAddress, containsCidr, prefixLength } from "../cidr.ts";
 import { describeLinkPlan, routeWords, type BgpPeerPlan, type NodePlan, type RoutePlan } from "../plan/plan.ts";
 import type { Check, Verdict } from "../run/run.ts";
 
@@ -18,6 +18,9 @@ export interface JudgedNode {
  */
 const bgpProtocols: ReadonlySet<string> = new Set(["bird", "bgp", "zebra", "17", "mrouted"]);
 
+/** How the kernel's routes say that the operating system set them: for an address of a device, by DHCP, or as somebody configured. */
+const systemProtocols: ReadonlySet<string> = new Set(["kernel", "dhcp", "ra", "static"]);
+
 /** A contradiction outweighs missing evidence, and missing evidence outweighs any number of confirmations. */
 export function verdictOf(checks: readonly Check[]): Verdict {
   if (checks.some(({ ok }) => ok === false)) return "contradicted";
@@ -26,7 +29,7 @@ export function verdictOf(checks: readonly Check[]): Verdict {
 
 /**
  * Judges what was read on one node against what had to hold there.
- * @param pool the CIDR that holds every pod CIDR: a route into it that is not planned is a leftover
+ * @param pool the CIDR that holds every pod CIDR. It may hold much else: the chart's default is 10.0.0.0/8
  * @param probed the peers to which paths were probed, and the one whose address the masquerade check was made with
  */
 export function judge(
@@ -50,37 +53,40 @@ export function judge(
     check(`link ${name}`, describeLinkPlan(link), evidence.links && describeLink(name, evidence)),
   );
 
-  const routes = peers.flatMap((peer): Check[] => {
-    const planned = plan.routes[peer.podCidr];
-    if (planned === undefined) return [];
-    const found = evidence.routes?.find(({ destination }) => destination === peer.podCidr);
-    const lookedUp = evidence.routeTo[peer.pod.address];
+  // Also to nodes where no pod of ours stands: agents have routes to every node.
+  const routes = Object.entries(plan.routes).flatMap(([podCidr, planned]): Check[] => {
+    const peer = peers.find((candidate) => candidate.podCidr === podCidr);
+    // One destination may have several routes, by metric.
+    const found = evidence.routes?.filter(({ destination }) => destination === podCidr);
+    const lookedUp = peer && evidence.routeTo?.[peer.pod.address];
     // A route of its own has to stand, or none at all where the default route is what carries the pods.
     const own = planned.from === "default" ? "none of its own" : routeWords(planned).join(" ");
     return [
       planned.from === "bgp"
-        ? judgeLearned(`route to ${peer.podCidr}`, planned, found)
+        ? judgeLearned(`route to ${podCidr}`, planned, found)
         : check(
-            `route to ${peer.podCidr}`,
+            `route to ${podCidr}`,
             own,
-            evidence.routes && (found === undefined ? "none of its own" : describeRoute(found, planned)),
+            found && (found.map((route) => describeRoute(route, planned)).join(", and ") || "none of its own"),
           ),
-      check(
-        `route looked up for ${peer.name}'s pod`,
-        routeWords(planned).join(" "),
-        evidence.routes && (lookedUp === undefined ? "no route" : describeRoute(lookedUp, planned)),
-      ),
+      ...(peer === undefined
+        ? []
+        : [
+            check(
+              `route looked up for ${peer.name}'s pod`,
+              routeWords(planned).join(" "),
+              evidence.routeTo && (lookedUp === undefined ? "no route" : describeRoute(lookedUp, planned)),
+            ),
+          ]),
     ];
   });
 
-  const gateways = new Set(Object.values(plan.routes).map(({ via, from }) => (from === "default" ? via : undefined)));
+  const gateways = new Set(
+    Object.values(plan.routes).flatMap(({ via, from }) => (from === "default" && via ? [via] : [])),
+  );
   const strays = evidence.routes?.filter(
-    ({ destination, via }) =>
-      plan.routes[destination] === undefined &&
-      // One route for all pods may lead where the default route would.
-      !(via !== undefined && gateways.has(via) && isWhole(destination, pool)) &&
-      containsAddress(pool, networkOf(destination)) &&
-      !(self !== undefined && holds(self.podCidr, destination)),
+    (route) =>
+      plan.routes[route.destination] === undefined && (takesPart(route) || isForeign(route) || isForAll(route)),
   );
   const leftovers = check(
     "other routes to pods",
@@ -117,17 +123,47 @@ export function judge(
     ...judgeMasquerade(),
   ];
 
+  /** Whether a route takes some of a peer's pods out of the peer's own route. */
+  function takesPart({ destination }: RouteEvidence): boolean {
+    return peers.some(({ podCidr }) => holds(podCidr, destination));
+  }
+
+  /** Whether a route leads to what may be another node's pod CIDR: such a route is left of a node that is gone. */
+  function isForeign({ destination, protocol = "boot" }: RouteEvidence): boolean {
+    return (
+      destination.includes("/") &&
+      nodes.some(({ podCidr }) => prefixLength(podCidr) === prefixLength(destination)) &&
+      containsCidr(pool, destination) &&
+      destination !== self?.podCidr &&
+      !systemProtocols.has(protocol)
+    );
+  }
+
+  /** Whether one route for all pods leads elsewhere than the default route, which should carry them; others are more specific. */
+  function isForAll({ destination, via }: RouteEvidence): boolean {
+    return (
+      gateways.size > 0 &&
+      !(via !== undefined && gateways.has(via)) &&
+      peers.length > 0 &&
+      peers.every(({ podCidr }) => holds(destination, podCidr))
+    );
+  }
+
   /** A route that stands by somebody else's word is not BGP's, though packets go the same way. */
-  function judgeLearned(name: string, planned: RoutePlan, found: RouteEvidence | undefined): Check {
+  function judgeLearned(name: string, planned: RoutePlan, found: readonly RouteEvidence[] | undefined): Check {
     const words = routeWords(planned).join(" ");
     const expected = `${words}, learned by BGP`;
-    if (evidence.routes === undefined) return check(name, expected, undefined);
-    if (found === undefined) return check(name, expected, "none of its own");
-    const { protocol } = found;
-    const described = describeRoute(found, planned);
+    if (found === undefined) return check(name, expected, undefined);
+    if (found.length === 0) return check(name, expected, "none of its own");
+    const described = found.map((route) => `${describeRoute(route, planned)}, proto ${route.protocol ?? "boot"}`);
+    const [only, another] = found;
     return {
-      ...check(name, expected, `${described}, proto ${protocol ?? "boot"}`),
-      ok: described === words && protocol !== undefined && bgpProtocols.has(protocol),
+      ...check(name, expected, described.join(", and ")),
+      ok:
+        only !== undefined &&
+        another === undefined &&
+        describeRoute(only, planned) === words &&
+        bgpProtocols.has(only.protocol ?? "boot"),
     };
   }
 
@@ -152,7 +188,11 @@ export function judge(
     const translated = `${self.address} (masqueraded)`;
     const seen = evidence.masquerade?.seenFrom;
     const name = `source of the pod's packets at ${peer.name}`;
-    const found = seen === undefined ? undefined : seen === self.address ? translated : `${seen} (the pod's own)`;
+    const known = new Map([
+      [self.pod.address, own],
+      [self.address, translated],
+    ]);
+    const found = seen && (known.get(seen) ?? `${seen} (neither the pod's nor the node's)`);
     const isExempt = masquerade === undefined || containsAddress(masquerade.excludedCidr, peer.address);
     if (!isExempt && masquerade.exceptNodes === "at first") {
       const judged = check(name, `${own} or ${translated}`, found);
@@ -162,14 +202,10 @@ export function judge(
   }
 }
 
-/** Whether a CIDR holds all of a destination, which is one too or an address. */
-function holds(cidr: string, destination: string): boolean {
-  return destination.includes("/") ? containsCidr(cidr, destination) : containsAddress(cidr, destination);
-}
-
-/** Whether a destination holds the whole pool of pod CIDRs. */
-function isWhole(destination: string, pool: string): boolean {
-  return destination.includes("/") && containsCidr(destination, pool);
+/** Whether one destination, a CIDR or an address, holds all of another; `default` holds none, and none holds it. */
+function holds(outer: string, inner: string): boolean {
+  if (!outer.includes("/") || inner === "default") return false;
+  return inner.includes("/") ? containsCidr(outer, inner) : containsAddress(outer, inner);
 }
 
 function judgeWire(
@@ -187,6 +223,9 @@ function judgeWire(
   ]);
   const counted = (name: string, expected: string, count: number | undefined): Check => {
     const judged = check(name, expected, count === undefined ? undefined : amount(count));
+    if (count === 0 && expected === some && found?.lost !== undefined) {
+      return { ...judged, found: `none seen, but ${found.lost}`, ok: null };
+    }
     return count === undefined || count === 0 ? judged : { ...judged, found: `${count} packets` };
   };
   return [
@@ -216,9 +255,4 @@ function describeLink(name: string, evidence: NodeEvidence): string {
 function describeRoute(route: RouteEvidence, planned: Pick<RoutePlan, "via">): string {
   const { via, ...rest } = route;
   return routeWords(planned.via === undefined || via === undefined ? rest : { via, ...rest }).join(" ");
-}
-
-/** The address part of a route's destination; `default` lies in no pod CIDR. */
-function networkOf(destination: string): string {
-  return destination === "default" ? "0.0.0.0" : (destination.split("/")[0] ?? destination);
 }

@@ -199,6 +199,12 @@ export const run = z.strictObject({
       kernel: z.string().optional(),
     }),
   ),
+  omittedNodes: z
+    .array(z.strictObject({ name: z.string(), reason: z.string() }))
+    .optional()
+    .meta({
+      description: "Nodes of the cluster of which nothing was read, and why: no pod to verify with stood there.",
+    }),
   kernel: z.string(),
   versions: z.record(z.string(), z.string()),
   conditions: z.strictObject({

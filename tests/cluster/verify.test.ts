@@ -393,16 +393,18 @@ describe("verification of a real three-node cluster", function () {
     assert.deepEqual(await ownNamespaces(), []);
   });
 
-  it("removes what it made after Ctrl-C", async () => {
-    const child = lab();
-    const status = ended(child);
-    child.stdout?.resume();
-    await said(child, "capturing on every node's NIC");
-    assert.equal((await ownNamespaces()).length, 1);
-    child.kill("SIGINT");
-    assert.notEqual(await status, 0);
-    assert.deepEqual(await ownNamespaces(), []);
-  });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    it(`removes what it made after ${signal}`, async () => {
+      const child = lab();
+      const status = ended(child);
+      child.stdout?.resume();
+      await said(child, "capturing on every node's NIC");
+      assert.equal((await ownNamespaces()).length, 1);
+      child.kill(signal);
+      assert.notEqual(await status, 0);
+      assert.deepEqual(await ownNamespaces(), []);
+    });
+  }
 
   it("names the pods that don't get ready and why, and removes them", async () => {
     const missing = { probe: "localhost/none:1", workload: testImage };

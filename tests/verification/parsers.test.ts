@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { parseBirdSessions } from "../../verification/parsers/bird.ts";
-import { countPackets, frames, icmpSources } from "../../verification/parsers/capture.ts";
+import { countPackets, droppedByKernel, frames, icmpSources } from "../../verification/parsers/capture.ts";
 import { parseIperf3, parseIperf3Udp } from "../../verification/parsers/iperf3.ts";
 import { parseLinks, parseRoutes } from "../../verification/parsers/iproute.ts";
 import { parseReplyLog, parseRoundTrips } from "../../verification/parsers/ping.ts";
@@ -11,7 +11,10 @@ import { arp, ethernet, ipv4, laterFragment, pcap, udp, vxlan } from "./packets.
 const recorded = (datapath: string, file: string): string =>
   readFileSync(path.join(import.meta.dirname, "../fixtures/cilium-1.13.4", datapath, file), "utf8");
 
-const podCidrs = ["10.42.0.0/24", "10.42.1.0/24"];
+const nodes = [
+  { podCidr: "10.42.0.0/24", address: "172.30.0.2" },
+  { podCidr: "10.42.1.0/24", address: "172.30.0.6" },
+];
 const podToPod = ipv4("10.42.0.10", "10.42.1.10", 6, Buffer.alloc(20));
 
 describe("what iproute2 prints", () => {
@@ -136,7 +139,7 @@ describe("what ping prints", () => {
 });
 
 describe("packets on the wire", () => {
-  const count = (...packets: Buffer[]): ReturnType<typeof countPackets> => countPackets(pcap(packets), podCidrs);
+  const count = (...packets: Buffer[]): ReturnType<typeof countPackets> => countPackets(pcap(packets), nodes);
 
   it("counts bare pod packets by their outer header", () => {
     assert.deepEqual(count(ethernet(podToPod), arp()), { encapsulated: {}, bare: 1, captured: 2 });
@@ -172,6 +175,28 @@ describe("packets on the wire", () => {
     const other = ethernet(ipv4("172.30.0.2", "172.30.0.6", 17, udp(53, Buffer.alloc(64))));
     const local = ethernet(ipv4("10.42.0.10", "10.42.0.11", 6, Buffer.alloc(20)));
     assert.deepEqual(count(other, local), { encapsulated: {}, bare: 0, captured: 2 });
+  });
+
+  it("counts what it can't look into where it goes from node to node, and not a person's own tunnel", () => {
+    const closed = (from: string, to: string): Buffer[] => [
+      ethernet(ipv4(from, to, 17, udp(51871, Buffer.alloc(64)))),
+      ethernet(ipv4(from, to, 47, Buffer.alloc(64))),
+      ethernet(ipv4(from, to, 50, Buffer.alloc(64))),
+    ];
+    assert.deepEqual(count(...closed("172.30.0.2", "172.30.0.6")).encapsulated, { "UDP 51871": 1, GRE: 1, ESP: 1 });
+    assert.deepEqual(
+      count(...closed("172.30.0.2", "192.0.2.7"), ...closed("192.0.2.7", "172.30.0.6")).encapsulated,
+      {},
+    );
+  });
+
+  it("tells what tcpdump says that the kernel dropped", () => {
+    const said = (dropped: string): string =>
+      `tcpdump: listening on eth0, link-type EN10MB (Ethernet)\n12 packets captured\n40 packets received by filter\n${dropped}\n`;
+    assert.equal(droppedByKernel(said("17 packets dropped by kernel")), 17);
+    assert.equal(droppedByKernel(said("1 packet dropped by kernel")), 1);
+    assert.equal(droppedByKernel(said("0 packets dropped by kernel")), 0);
+    assert.equal(droppedByKernel("tcpdump: listening on eth0"), 0);
   });
 
   it("does not read a port out of a later fragment", () => {

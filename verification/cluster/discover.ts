@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Host } from "../hosts/host.ts";
 import type { RouteEvidence } from "../../datapath/proof/evidence.ts";
 import { parseAddresses, parseRoutes } from "../parsers/iproute.ts";
+import { answered } from "./pods.ts";
 
 /** A node as the API knows it. */
 export interface ApiNode {
@@ -36,33 +37,47 @@ const ciliumNodes = z.object({
 });
 
 /**
- * Names, addresses and pod CIDRs of the named nodes, in the order of names: of the CiliumNode, which is what the agents go by, else
- * of Node.spec.podCIDR.
+ * Names, addresses and pod CIDRs of all nodes, in the order of names: of the CiliumNode, which is what the agents go by, else of
+ * Node.spec.podCIDR. Agents have routes to every one of them, whether pods of ours stand there or not.
+ * @param names of the nodes that must have both; of others those that don't are left out
  * @throws Error that names the nodes that have none
  */
 export async function apiNodes(config: KubeConfig, names: ReadonlySet<string>): Promise<ApiNode[]> {
-  const [{ items }, cilium] = await Promise.all([
-    config.makeApiClient(CoreV1Api).listNode(),
-    config
-      .makeApiClient(CustomObjectsApi)
-      .listClusterCustomObject({ group: "cilium.io", version: "v2", plural: "ciliumnodes" })
-      .then((list: unknown) => ciliumNodes.parse(list).items)
-      .catch((error: unknown) => {
-        if (error instanceof ApiException && error.code === 404) return [];
-        throw error;
-      }),
-  ]);
+  const [{ items }, cilium] = await answered(
+    Promise.all([
+      config.makeApiClient(CoreV1Api).listNode(),
+      config
+        .makeApiClient(CustomObjectsApi)
+        .listClusterCustomObject({ group: "cilium.io", version: "v2", plural: "ciliumnodes" })
+        .then((list: unknown) => ciliumNodes.parse(list).items)
+        .catch((error: unknown) => {
+          if (error instanceof ApiException && error.code === 404) return [];
+          throw error;
+        }),
+    ]),
+  );
+  return nodesOf(items, cilium, names);
+}
+
+/** As apiNodes, of what the API has. */
+export function nodesOf(
+  items: readonly V1Node[],
+  cilium: z.infer<typeof ciliumNodes>["items"],
+  names: ReadonlySet<string>,
+): ApiNode[] {
   const lacking: string[] = [];
   const nodes = items.flatMap((node): ApiNode[] => {
     const name = node.metadata?.name ?? "";
-    if (!names.has(name)) return [];
+    // Where there are CiliumNodes, a node without one has no agent, and nobody has a route to it.
+    const isKnown = cilium.length === 0 || cilium.some(({ metadata }) => metadata.name === name);
+    if (!names.has(name) && !isKnown) return [];
     const own = cilium.find(({ metadata }) => metadata.name === name)?.spec;
     const podCidr = own?.ipam.podCIDRs.find(isIPv4) ?? podCidrsOf(node).find(isIPv4);
     const address =
       own?.addresses.find(({ type, ip }) => type === "InternalIP" && isIPv4(ip))?.ip ??
       (node.status?.addresses ?? []).find((found) => found.type === "InternalIP" && isIPv4(found.address))?.address;
     if (podCidr !== undefined && address !== undefined) return [{ name, address, podCidr }];
-    lacking.push(`${name} has no IPv4 ${podCidr === undefined ? "pod CIDR" : "InternalIP"}`);
+    if (names.has(name)) lacking.push(`${name} has no IPv4 ${podCidr === undefined ? "pod CIDR" : "InternalIP"}`);
     return [];
   });
   if (lacking.length > 0) {
@@ -85,10 +100,10 @@ const timeout = { timeoutSeconds: 20 };
 
 /**
  * Reads a node's own facts.
- * @param pool the CIDR that holds every pod CIDR
+ * @param pods the smallest CIDR that holds every node's pod CIDR
  * @throws Error where its NIC can't be found
  */
-export async function nodeFacts(host: Host, node: ApiNode, pool: string): Promise<NodeFacts> {
+export async function nodeFacts(host: Host, node: ApiNode, pods: string): Promise<NodeFacts> {
   const text = async (...command: string[]): Promise<string> => {
     const { exitCode, stdout, stderr } = await host.run(command, timeout);
     if (exitCode !== 0) throw new Error(`${node.name}: ${command.join(" ")}: ${stderr.trim()}`);
@@ -98,8 +113,8 @@ export async function nodeFacts(host: Host, node: ApiNode, pool: string): Promis
     text("ip", "-j", "-4", "address"),
     text("uname", "-r"),
     text("cat", "/proc/cpuinfo"),
-    // Every route that holds the whole pool, the default route among them.
-    text("ip", "-j", "-4", "route", "show", "match", pool),
+    // Every route that holds all pods, the default route among them.
+    text("ip", "-j", "-4", "route", "show", "match", pods),
   ]);
   const nic = parseAddresses(addresses).find((link) => link.addresses.includes(node.address));
   if (nic === undefined) throw new Error(`${node.name}: no NIC has the node's address ${node.address}`);

@@ -9,11 +9,21 @@ import { planFor } from "../../datapath/plan/plan.ts";
 import type { Run } from "../../datapath/run/run.ts";
 import { clientConfig } from "../client-config.ts";
 import { kubernetesHosts, type NodePods } from "../hosts/kubernetes.ts";
+import { errorText } from "../error-text.ts";
 import { inParallel } from "../in-parallel.ts";
 import { verify, type VerifiedNode } from "../verify.ts";
 import { askAgents } from "./agents.ts";
 import { apiNodes, nodeFacts, type ApiNode, type NodeFacts } from "./discover.ts";
-import { apiFailure, createPods, readyPods, removePods, rolesFor, type StandingPod } from "./pods.ts";
+import {
+  answered,
+  apiFailure,
+  createPods,
+  NothingMade,
+  readyPods,
+  removePods,
+  rolesFor,
+  type StandingPod,
+} from "./pods.ts";
 import { clusterSpec, type ClusterSpec } from "./spec.ts";
 import { labNamespace } from "./workload.ts";
 
@@ -24,6 +34,8 @@ interface Conduct {
 
 const parallelNodes = 16;
 const removalSeconds = 60;
+/** Who removes the namespace of a verification outside of stacks, by the label on it. */
+const owner = "datapath-lab-verify";
 
 /**
  * Verifies the datapath of a Kubernetes cluster from pods on it, and measures it. With `pods: "own"` it makes these in a namespace
@@ -43,13 +55,16 @@ export async function verifyCluster(given: ClusterSpec, conduct: Conduct): Promi
   const namespace = `datapath-lab-verify-${randomBytes(3).toString("hex")}`;
   const { signal, progress } = conduct;
   signal.throwIfAborted();
+  await nameLeftovers(config, progress);
   let failure: unknown;
   try {
     progress(`making pods to verify with in namespace ${namespace}`);
-    await createPods(config, spec.images, { namespace, owner: "datapath-lab-verify" }).catch((error: unknown) => {
+    await createPods(config, spec.images, { namespace, owner }).catch((error: unknown) => {
+      const refusal = error instanceof NothingMade ? error.cause : error;
       throw new Error(
-        `the API server refuses the pods to verify with: ${describeApiError(error)}\n` +
+        `the API server refuses the pods to verify with: ${describeApiError(refusal)}\n` +
           "Use a kubeconfig that may create namespaces and privileged DaemonSets.",
+        { cause: error },
       );
     });
     return await verifyWith(config, spec, asked, namespace, conduct);
@@ -57,11 +72,24 @@ export async function verifyCluster(given: ClusterSpec, conduct: Conduct): Promi
     failure = error;
     throw error;
   } finally {
-    progress(`removing namespace ${namespace}`);
-    await removePods(config, namespace, removalSeconds).catch((error: unknown) => {
-      const left = error instanceof Error ? error.message : String(error);
-      throw failure instanceof Error ? new Error(`${failure.message}\n${left}`) : error;
-    });
+    if (!(failure instanceof Error && failure.cause instanceof NothingMade)) {
+      progress(`removing namespace ${namespace}`);
+      await removePods(config, namespace, removalSeconds).catch((error: unknown) => {
+        throw failure instanceof Error ? new Error(`${failure.message}\n${errorText(error)}`) : error;
+      });
+    }
+  }
+}
+
+/** Says which namespaces other verifications made: of one that was killed, they stay until somebody removes them. */
+async function nameLeftovers(config: KubeConfig, progress: (line: string) => void): Promise<void> {
+  const labelSelector = `app.kubernetes.io/managed-by=${owner}`;
+  const found = await answered(config.makeApiClient(CoreV1Api).listNamespace({ labelSelector })).catch(() => undefined);
+  for (const { metadata } of found?.items ?? []) {
+    const name = metadata?.name ?? "";
+    progress(
+      `namespace ${name} is of another verification, which runs or was killed; if none runs: kubectl delete namespace ${name}`,
+    );
   }
 }
 
@@ -74,20 +102,24 @@ async function verifyWith(
 ): Promise<Run> {
   const { settings } = spec;
   const roles = rolesFor(settings);
-  const pods = await readyPods(
+  const { pods, omitted } = await readyPods(
     config,
     { namespace, roles, limitSeconds: spec.podsTimeoutSeconds },
     { signal, progress },
   );
+  for (const { name, reason } of omitted) progress(`${name} is left out: ${reason}`);
   const places = nodePods(pods);
   const known = await read("nodes", () => apiNodes(config, new Set(places.keys())));
-  if (known.length < 2) throw new Error(`A datapath between nodes needs two of them; pods stand on ${known.length}.`);
+  const judged = known.filter(({ name }) => places.has(name));
+  if (judged.length < 2) throw new Error(`A datapath between nodes needs two of them; pods stand on ${judged.length}.`);
   const hosts = kubernetesHosts(config, [...places.values()], signal);
 
-  const pool = poolOf(asked, known);
-  progress(`reading NICs and kernels of ${known.length} nodes`);
-  const facts = await inParallel(known, parallelNodes, (node) => nodeFacts(hosts.node(node.name), node, pool));
-  const nodes = known.flatMap((node, index): VerifiedNode[] => {
+  const podCidrs = known.map(({ podCidr }) => podCidr);
+  progress(`reading NICs and kernels of ${judged.length} nodes`);
+  const facts = await inParallel(judged, parallelNodes, (node) =>
+    nodeFacts(hosts.node(node.name), node, commonCidr(podCidrs)),
+  );
+  const nodes = judged.flatMap((node, index): VerifiedNode[] => {
     const own = facts[index];
     const pod = pods.find((candidate) => candidate.node === node.name && candidate.role === "workload");
     const neighbour = pods.find((candidate) => candidate.node === node.name && candidate.role === "neighbour");
@@ -102,19 +134,21 @@ async function verifyWith(
       },
     ];
   });
-  const plan = planFor(asked, plannedNodes(known, facts), {
+  const factsOf = new Map(judged.map(({ name }, index) => [name, facts[index]]));
+  const plan = planFor(asked, plannedNodes(known, factsOf), {
     carrier: "cilium",
     // Paths are as wide as their narrowest end.
     underlayMtuBytes: asked.mtuBytes ?? Math.min(...facts.map(({ mtuBytes }) => mtuBytes)),
-  });
+  }).filter(({ node }) => places.has(node));
   const features = featuresOf(asked, { runsCilium: true, ...oldestKernel(facts) });
   const [first] = facts;
   const run = await verify(
     {
       lab: { ...spec.lab, kind: "cluster", ...(await clusterOf(config)) },
       datapath: asked,
-      pool,
+      pool: poolOf(asked, podCidrs),
       nodes,
+      omitted,
       plan,
       features,
       settings,
@@ -129,16 +163,13 @@ async function verifyWith(
 
 /** Rejects where the API server does not answer, or does not know who asks. */
 async function reachApi(config: KubeConfig): Promise<void> {
-  await config
-    .makeApiClient(VersionApi)
-    .getCode()
-    .catch((error: unknown) => {
-      const why = describeApiError(error).replace(/^request to \S+ failed, reason: /, "");
-      throw new Error(
-        `The API server ${config.getCurrentCluster()?.server ?? ""} does not answer: ${why}.\n` +
-          `It is the one of context ${config.getCurrentContext()}. Check that it is reached from here, or name another context or kubeconfig.`,
-      );
-    });
+  await answered(config.makeApiClient(VersionApi).getCode()).catch((error: unknown) => {
+    const why = describeApiError(error).replace(/^request to \S+ failed, reason: /, "");
+    throw new Error(
+      `The API server ${config.getCurrentCluster()?.server ?? ""} does not answer: ${why}.\n` +
+        `It is the one of context ${config.getCurrentContext()}. Check that it is reached from here, or name another context or kubeconfig.`,
+    );
+  });
 }
 
 /** Rejects with what was being read: a client's own error tells a status and headers. */
@@ -153,13 +184,12 @@ async function read<Result>(what: string, attempt: () => Promise<Result>): Promi
 
 async function datapathOf(config: KubeConfig, { datapath, instead }: ClusterSpec): Promise<Datapath> {
   if (datapath !== undefined) return datapathSchema.parse(datapath);
-  const map = await config
-    .makeApiClient(CoreV1Api)
-    .readNamespacedConfigMap({ namespace: "kube-system", name: "cilium-config" })
-    .catch((error: unknown) => {
-      if (!(error instanceof ApiException && error.code === 404)) throw error;
-      throw new Error("The cluster has no ConfigMap kube-system/cilium-config: no Cilium stands there.");
-    });
+  const map = await answered(
+    config.makeApiClient(CoreV1Api).readNamespacedConfigMap({ namespace: "kube-system", name: "cilium-config" }),
+  ).catch((error: unknown) => {
+    if (!(error instanceof ApiException && error.code === 404)) throw error;
+    throw new Error("The cluster has no ConfigMap kube-system/cilium-config: no Cilium stands there.");
+  });
   return datapathAskedOfCilium(map.data ?? {}, instead);
 }
 
@@ -176,18 +206,20 @@ function nodePods(pods: readonly StandingPod[]): Map<string, NodePods> {
   );
 }
 
-function plannedNodes(nodes: readonly ApiNode[], facts: readonly NodeFacts[]): Parameters<typeof planFor>[1] {
-  return nodes.map((node, index) => ({
-    ...node,
-    gateway: facts[index]?.gateway ?? "",
-    ...(facts[index] === undefined ? {} : { device: facts[index].device }),
-  }));
+/** Of a node that is left out only its address and its pod CIDR are known, which is all that the others' routes need. */
+function plannedNodes(
+  nodes: readonly ApiNode[],
+  factsOf: ReadonlyMap<string, NodeFacts | undefined>,
+): Parameters<typeof planFor>[1] {
+  return nodes.map((node) => {
+    const facts = factsOf.get(node.name);
+    return { ...node, gateway: facts?.gateway ?? "", ...(facts === undefined ? {} : { device: facts.device }) };
+  });
 }
 
 /** The CIDR that holds every pod CIDR: the pool of the config, where the nodes' are of it. */
-function poolOf(asked: Datapath, nodes: readonly ApiNode[]): string {
+function poolOf(asked: Datapath, cidrs: readonly string[]): string {
   const pool = asked.ipam.clusterPoolIPv4PodCIDR;
-  const cidrs = nodes.map(({ podCidr }) => podCidr);
   return cidrs.every((cidr) => containsCidr(pool, cidr)) ? pool : commonCidr(cidrs);
 }
 
@@ -210,14 +242,10 @@ async function clusterOf(config: KubeConfig): Promise<Pick<Run["lab"], "cluster"
 
 async function versionsOf(config: KubeConfig): Promise<Record<string, string>> {
   const [version, agents] = await Promise.all([
-    config
-      .makeApiClient(VersionApi)
-      .getCode()
-      .catch(() => undefined),
-    config
-      .makeApiClient(CoreV1Api)
-      .listNamespacedPod({ namespace: "kube-system", labelSelector: "k8s-app=cilium" })
-      .catch(() => undefined),
+    answered(config.makeApiClient(VersionApi).getCode()).catch(() => undefined),
+    answered(
+      config.makeApiClient(CoreV1Api).listNamespacedPod({ namespace: "kube-system", labelSelector: "k8s-app=cilium" }),
+    ).catch(() => undefined),
   ]);
   const image = agents?.items[0]?.spec?.containers.find(({ name }) => name === "cilium-agent")?.image;
   return {

@@ -60,6 +60,11 @@ function ipv4(packet: Buffer): IPv4Header | undefined {
   };
 }
 
+/** How many packets tcpdump says that the kernel dropped before it had them; 0 where it does not say. */
+export function droppedByKernel(stderr: string): number {
+  return Number(/^(\d+) packets? dropped by kernel/m.exec(stderr)?.[1] ?? 0);
+}
+
 /** Source addresses of the ICMP packets to an address in a capture that have a certain length, each once. */
 export function icmpSources(pcap: Buffer, { to, bytes }: { readonly to: string; readonly bytes: number }): string[] {
   const sources = [...frames(pcap)].flatMap((frame) => {
@@ -72,11 +77,18 @@ export function icmpSources(pcap: Buffer, { to, bytes }: { readonly to: string; 
 
 /**
  * Counts what a capture on a node's NIC shows of packets between pods on different nodes: bare ones by their outer header
- * (the inner one of a tunnelled packet is never taken for it), tunnelled ones by what carries them, on whatever port.
- * @param podCidrs the pod CIDR of every node
+ * (the inner one of a tunnelled packet is never taken for it), tunnelled ones by what carries them, on whatever port. What can't be
+ * looked into (GRE, ESP, WireGuard) counts where it goes from one node to another.
+ * @param nodes the pod CIDR and the address of every node
  */
-export function countPackets(pcap: Buffer, podCidrs: readonly string[]): WireEvidence {
-  const cidrs = podCidrs.map((cidr) => ipaddr.IPv4.parseCIDR(cidr));
+export function countPackets(
+  pcap: Buffer,
+  nodes: readonly { readonly podCidr: string; readonly address: string }[],
+): WireEvidence {
+  const cidrs = nodes.map(({ podCidr }) => ipaddr.IPv4.parseCIDR(podCidr));
+  const addresses = new Set(nodes.map(({ address }) => address));
+  const isNodeToNode = ({ source, destination }: IPv4Header): boolean =>
+    addresses.has(source) && addresses.has(destination);
   const cidrOf = (address: string): number => cidrs.findIndex((cidr) => ipaddr.IPv4.parse(address).match(cidr));
   const isPodToPod = (header: IPv4Header | undefined): boolean => {
     if (header === undefined) return false;
@@ -92,7 +104,7 @@ export function countPackets(pcap: Buffer, podCidrs: readonly string[]): WireEvi
     captured += 1;
     const outer = ipv4Behind(frame);
     if (outer === undefined) continue;
-    const carrier = isPodToPod(outer) ? undefined : carrierOf(outer, isPodToPod);
+    const carrier = isPodToPod(outer) ? undefined : carrierOf(outer, { isPodToPod, isNodeToNode });
     if (isPodToPod(outer)) bare += 1;
     else if (carrier !== undefined) encapsulated[carrier] = (encapsulated[carrier] ?? 0) + 1;
   }
@@ -101,21 +113,28 @@ export function countPackets(pcap: Buffer, podCidrs: readonly string[]): WireEvi
 
 /** What carries a pod packet, named by protocol and port; nothing where no pod packet is inside. */
 function carrierOf(
-  { protocol, payload }: IPv4Header,
-  isPodToPod: (header: IPv4Header | undefined) => boolean,
+  outer: IPv4Header,
+  {
+    isPodToPod,
+    isNodeToNode,
+  }: {
+    readonly isPodToPod: (header: IPv4Header | undefined) => boolean;
+    readonly isNodeToNode: (header: IPv4Header) => boolean;
+  },
 ): string | undefined {
+  const { protocol, payload } = outer;
   switch (protocol) {
     case protocols.ipip:
       return isPodToPod(ipv4(payload)) ? "IPIP" : undefined;
     case protocols.gre:
-      return "GRE";
+      return isNodeToNode(outer) ? "GRE" : undefined;
     case protocols.esp:
-      return "ESP";
+      return isNodeToNode(outer) ? "ESP" : undefined;
     case protocols.udp: {
       if (payload.length < udpHeaderBytes) return undefined;
       const port = payload.readUInt16BE(2);
       const tunnel = payload.subarray(udpHeaderBytes);
-      if (port === wireGuardPort) return `UDP ${port}`;
+      if (port === wireGuardPort) return isNodeToNode(outer) ? `UDP ${port}` : undefined;
       if (tunnel.length < tunnelHeaderBytes) return undefined;
       const geneveOptionBytes = (tunnel.readUInt8(0) & 0x3f) * 4;
       const carriesPod = [0, geneveOptionBytes].some((options) =>

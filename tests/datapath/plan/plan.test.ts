@@ -27,7 +27,7 @@ describe("The plan of a node that runs Cilium", () => {
       routerRoute: "none",
       pathMtuBytes: 1450,
       wire: "pod packets inside geneve, UDP 6081",
-      masquerade: "10.42.0.0/24 to all but 10.42.0.0/16",
+      masquerade: "10.42.0.0/24 to all but 10.42.0.0/24",
     });
   });
 
@@ -92,5 +92,11 @@ describe("The plan of a node that runs Cilium", () => {
     assert.deepEqual(plan?.wire, { pods: "bare" });
     assert.equal(plan.pathMtuBytes, 1500);
     assert.deepEqual(plan.masquerade, { podCidr: "10.42.0.0/24", excludedCidr: "10.42.0.0/16" });
+  });
+
+  it("masquerades in a tunnel to all but its own pods, nodes in the pool among them", () => {
+    const pool = { ipam: { clusterPoolIPv4PodCIDR: "192.168.0.0/16" } };
+    assert.equal(planned({ mode: "vxlan", ...pool }).masquerade?.excludedCidr, "10.42.0.0/24");
+    assert.equal(planned({ mode: "native", ...pool }).masquerade?.excludedCidr, "192.168.0.0/16");
   });
 });

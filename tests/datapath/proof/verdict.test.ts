@@ -91,6 +91,54 @@ describe("the judge", () => {
     routes: [...(evidence.routes ?? []), { destination: "10.42.0.0/16", device: "eth0", via }],
   });
 
+  const withRoute = (evidence: NodeEvidence, route: RouteEvidence): NodeEvidence => ({
+    ...evidence,
+    routes: [...(evidence.routes ?? []), route],
+  });
+
+  it("takes nothing for a leftover in a large pool that is the network's own, or that no packet to a planned pod takes", () => {
+    for (const route of [
+      { destination: "10.20.0.0/16", device: "eth0", protocol: "kernel" },
+      { destination: "10.20.3.0/24", device: "eth0", protocol: "kernel" },
+      { destination: "10.20.0.2", device: "eth0", protocol: "dhcp" },
+      { destination: "10.42.0.0/16", device: "eth0", via: "172.30.0.1" },
+      { destination: "10.0.0.0/8", device: "eth0", via: "172.30.0.1" },
+    ]) {
+      const checks = judge(nativePlan, withRoute(native, route), nativeNodes, "10.0.0.0/8", { pathMtu: ["node-2"] });
+      assert.deepEqual(
+        checks.filter(({ ok }) => ok !== true),
+        [],
+        route.destination,
+      );
+    }
+  });
+
+  it("does not take packets for absent that a capture may have missed", () => {
+    const lost = "the capture was full after 20000 packets";
+    assert.deepEqual(onNative({ ...native, wire: { encapsulated: {}, bare: 0, captured: 20_000, lost } }), [
+      `pod packets on the wire, bare: some / none seen, but ${lost} (incomplete)`,
+    ]);
+    assert.deepEqual(onNative({ ...native, wire: { encapsulated: {}, bare: 5, captured: 20_000, lost } }), []);
+  });
+
+  it("judges routes to nodes as well where no pod of ours stands, and takes them for no leftovers", () => {
+    const seen = judge(nativePlan, native, nativeNodes.slice(0, 2), "10.42.0.0/16", { pathMtu: ["node-2"] });
+    assert.deepEqual(
+      seen.flatMap(({ ok, name }) => (ok === true && name.startsWith("route ") ? [name] : [])),
+      ["route to 10.42.1.0/24", "route looked up for node-2's pod", "route to 10.42.2.0/24"],
+    );
+    assert.equal(seen.find(({ name }) => name === "other routes to pods")?.ok, true);
+  });
+
+  it("judges no look-up of routes that failed", () => {
+    const { routeTo, ...rest } = native;
+    assert.ok(routeTo);
+    assert.deepEqual(onNative({ ...rest, failures: ["ip route get: 0 of 2 answers: exit status 1"] }), [
+      "route looked up for node-2's pod: via 172.30.0.6 dev eth0 / not read: ip route get: 0 of 2 answers: exit status 1 (incomplete)",
+      "route looked up for node-3's pod: via 172.30.0.10 dev eth0 / not read: ip route get: 0 of 2 answers: exit status 1 (incomplete)",
+    ]);
+  });
+
   it("takes one route for all pods to the router for what the default route would be", () => {
     const { via = "" } = Object.values(routedPlan.routes)[0] ?? {};
     assert.deepEqual(onRouted(withWhole(routed, via)), []);
@@ -117,7 +165,7 @@ describe("the judge", () => {
       {
         ...native,
         routes: (native.routes ?? []).filter(({ destination }) => destination !== "10.42.1.0/24"),
-        routeTo: { "10.42.2.10": native.routeTo["10.42.2.10"] ?? assert.fail() },
+        routeTo: { "10.42.2.10": native.routeTo?.["10.42.2.10"] ?? assert.fail() },
       },
       [
         "route to 10.42.1.0/24: via 172.30.0.6 dev eth0 / none of its own",
@@ -140,10 +188,16 @@ describe("the judge", () => {
       ["other routes to pods: none / 10.42.0.0/16 via 172.30.0.99 dev eth0"],
     ],
     [
-      "a route for all pods beside direct ones",
+      "a route that takes some of a peer's pods elsewhere",
       onNative,
-      withWhole(native, "172.30.0.1"),
-      ["other routes to pods: none / 10.42.0.0/16 via 172.30.0.1 dev eth0"],
+      withRoute(native, { destination: "10.42.1.128/25", device: "eth1", protocol: "static" }),
+      ["other routes to pods: none / 10.42.1.128/25 dev eth1"],
+    ],
+    [
+      "a second route to the same pods, by another metric",
+      onNative,
+      withRoute(native, { destination: "10.42.1.0/24", device: "cilium_host", mtuBytes: 1450 }),
+      ["route to 10.42.1.0/24: via 172.30.0.6 dev eth0 / via 172.30.0.6 dev eth0, and dev cilium_host mtu 1450"],
     ],
     [
       "another route MTU",
@@ -188,6 +242,14 @@ describe("the judge", () => {
       onVxlan,
       { ...vxlan, wire: { encapsulated: {}, bare: 7, captured: 7 } },
       ["pod packets on the wire inside UDP 8472: some / none", "pod packets on the wire, bare: none / 7 packets"],
+    ],
+    [
+      "an address of neither pod nor node outside",
+      onNative,
+      { ...native, masquerade: { seenFrom: "172.30.0.77" } },
+      [
+        "source of the pod's packets at node-2: 172.30.0.2 (masqueraded) / 172.30.0.77 (neither the pod's nor the node's)",
+      ],
     ],
     [
       "the pod's own address outside",
