@@ -5,6 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { agentImage } from "../datapath/cilium/agent-image.ts";
 import type { Cilium as CiliumConfig } from "../datapath/config/cilium.ts";
 import type { Datapath } from "../datapath/config/datapath.ts";
+import { leftRoutes } from "../datapath/cilium/left-routes.ts";
 import { helmValues } from "../datapath/cilium/helm-values.ts";
 import { datapathTitle } from "../datapath/plan/plan.ts";
 import { prepareInstall, prepareUpgrade } from "../verification/rollout/release.ts";
@@ -105,6 +106,7 @@ export class Cilium extends pulumi.ComponentResource {
       limitSeconds: cilium.rolloutTimeoutSeconds,
       definitions: [...definitions],
       replaced: replace,
+      leftRoutes: cilium.manage ? leftRoutes(datapath) : [],
     };
     const wait = new command.local.Command(
       `${name}-rollout`,
