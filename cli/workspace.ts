@@ -139,9 +139,17 @@ async function passphrase(folder: string): Promise<string> {
 
 const lock = z.object({ pid: z.int(), hostname: z.string() });
 
+/** A stack's state, as the engine's storage in a folder keeps it. */
+const stateFile = z.object({
+  checkpoint: z.object({
+    latest: z.object({ pending_operations: z.array(z.unknown()).nullish() }).nullish(),
+  }),
+});
+
 /**
- * An engine that was killed leaves its lock and its half-done operations. Where the process is gone the lock is released and
- * creations of unknown outcome are taken off the books: every script of the lab can be run again over what it left.
+ * An engine that was killed leaves its lock and its half-done operations. Where the process is gone the lock is released, what was half done is
+ * read anew, and creations of unknown outcome are taken off the books: every script of the lab can be run again over what it left.
+ * That they stand in the state has the next call read them, where this one could not.
  * @throws an error that names the process where an update is under way
  */
 async function releaseAbandonedLock(
@@ -152,7 +160,12 @@ async function releaseAbandonedLock(
 ): Promise<void> {
   const folder = path.join(state, ".pulumi", "locks", "organization", projectName, stack.name);
   const files = (existsSync(folder) ? await readdir(folder) : []).filter((name) => name.endsWith(".json"));
-  if (files.length === 0) return;
+  const stateAt = path.join(state, ".pulumi", "stacks", projectName, `${stack.name}.json`);
+  const { checkpoint } = existsSync(stateAt)
+    ? stateFile.parse(JSON.parse(await readFile(stateAt, "utf8")))
+    : { checkpoint: {} };
+  const halfDone = checkpoint.latest?.pending_operations ?? [];
+  if (files.length === 0 && halfDone.length === 0) return;
   for (const file of files) {
     const owner = lock.parse(JSON.parse(await readFile(path.join(folder, file), "utf8")));
     if (owner.hostname !== hostname() || isEngine(owner.pid)) {
