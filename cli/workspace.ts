@@ -170,9 +170,17 @@ async function passphrase(folder: string): Promise<string> {
 
 const lock = z.object({ pid: z.int(), hostname: z.string() });
 
+/** A stack's state, as the engine's storage in a folder keeps it. */
+const stateFile = z.object({
+  checkpoint: z.object({
+    latest: z.object({ pending_operations: z.array(z.unknown()).nullish() }).nullish(),
+  }),
+});
+
 /**
- * An engine that was killed leaves its lock and its half-done operations. Where the process is gone the lock is released and
- * creations of unknown outcome are taken off the books: every script of the lab can be run again over what it left.
+ * An engine that was killed leaves its lock and its half-done operations. Where the process is gone the lock is released, what
+ * was half done is read anew, and creations of unknown outcome are taken off the books: every script of the lab can be run again over what it left.
+ * That they stand in the state has the next call read them, where this one could not.
  * @throws an error that names the process where an update is under way
  */
 async function releaseAbandonedLock(
@@ -181,7 +189,7 @@ async function releaseAbandonedLock(
   configFile: string,
   log: (line: string) => void,
 ): Promise<void> {
-  if (!(await isLocked(stack.name, state))) return;
+  if (!(await isLocked(stack.name, state)) && !(await isHalfDone(stack.name, state))) return;
   log(`An earlier run of stack ${stack.name} was killed: releasing its lock and going on from what it left.`);
   await stack.cancel();
   await stack.refresh({ clearPendingCreates: true, configFile, showSecrets: false });
@@ -203,6 +211,14 @@ export async function isLocked(stackName: string, state: string): Promise<boolea
     }
   }
   return files.length > 0;
+}
+
+/** Whether operations stand in a stack's state that began and did not end. */
+async function isHalfDone(stackName: string, state: string): Promise<boolean> {
+  const file = path.join(state, ".pulumi", "stacks", projectName, `${stackName}.json`);
+  if (!existsSync(file)) return false;
+  const { checkpoint } = stateFile.parse(JSON.parse(await readFile(file, "utf8")));
+  return (checkpoint.latest?.pending_operations ?? []).length > 0;
 }
 
 /** Whether a process is a Pulumi engine; its number may be another process's by now. */

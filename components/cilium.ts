@@ -6,6 +6,8 @@ import { agentImage } from "../datapath/cilium/agent-image.ts";
 import type { Cilium as CiliumConfig } from "../datapath/config/cilium.ts";
 import type { Datapath } from "../datapath/config/datapath.ts";
 import { releaseValues } from "../datapath/cilium/helm-values.ts";
+import { leftRoutes } from "../datapath/cilium/left-routes.ts";
+import { podAddresses } from "../datapath/cilium/pod-addresses.ts";
 import { datapathTitle } from "../datapath/plan/plan.ts";
 import { prepareInstall, prepareUpgrade } from "../verification/rollout/release.ts";
 import { rolloutResult, type RolloutResult, type RolloutSpec } from "../verification/rollout/spec.ts";
@@ -52,10 +54,15 @@ export class Cilium extends pulumi.ComponentResource {
         log: (line) => void pulumi.log.info(line, this),
       });
       const clean = replace ? { image: agentImage(values), limitSeconds: rolloutTimeoutSeconds } : undefined;
+      const addresses = podAddresses(datapath);
       const beforeCreate = async (): Promise<void> =>
-        prepareInstall({ ...(await cluster()), adopt, ...(clean === undefined ? {} : { clean }) });
+        prepareInstall({ ...(await cluster()), addresses, adopt, ...(clean === undefined ? {} : { clean }) });
       const beforeUpdate = async (): Promise<void> =>
-        prepareUpgrade({ ...(await cluster()), limitSeconds: releaseTimeoutSeconds + rolloutTimeoutSeconds });
+        prepareUpgrade({
+          ...(await cluster()),
+          addresses,
+          limitSeconds: releaseTimeoutSeconds + rolloutTimeoutSeconds,
+        });
       this.release = new kubernetes.helm.v3.Release(
         `${name}-release`,
         {
@@ -83,6 +90,7 @@ export class Cilium extends pulumi.ComponentResource {
       limitSeconds: cilium.rolloutTimeoutSeconds,
       definitions: [...definitions],
       replaced: replace,
+      leftRoutes: cilium.manage ? leftRoutes(datapath) : [],
     };
     const wait = new command.local.Command(
       `${name}-rollout`,
@@ -108,6 +116,8 @@ export class Cilium extends pulumi.ComponentResource {
         parent: this,
         hideDiffs: ["stdin"],
         ...(this.release === undefined ? {} : { dependsOn: this.release }),
+        // Every replacement is a first revision: going back after one that failed would wait for nothing.
+        ...(replace && this.release !== undefined ? { replaceWith: [this.release] } : {}),
       },
     );
     this.rollout = pulumi.unsecret(wait.stdout).apply((json) => rolloutResult.parse(JSON.parse(json)));

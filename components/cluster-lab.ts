@@ -29,16 +29,17 @@ export interface ClusterAccess {
   readonly makings?: string;
 }
 
-/** The lab's own router between pods, with the machines that it routes between. */
-export interface RouterAccess {
-  readonly machine: Machine;
+/** Machines on a network whose routes the lab keeps itself. */
+export interface RoutedMachines {
   readonly nodes: readonly Machine[];
+  /** Who routes between the nodes' pods, where the datapath needs somebody. */
+  readonly router?: Machine | undefined;
 }
 
 export interface ClusterLabArgs {
   readonly config: LabConfig;
   readonly cluster: ClusterAccess;
-  readonly router?: RouterAccess | undefined;
+  readonly routed?: RoutedMachines | undefined;
   /** With it the whole cluster goes: nothing has to be taken off it before. */
   readonly goesWith?: pulumi.Resource;
 }
@@ -48,7 +49,7 @@ export class ClusterLab extends pulumi.ComponentResource {
   public readonly verification: pulumi.Output<Run>;
 
   constructor(name: string, args: ClusterLabArgs, opts?: pulumi.ComponentResourceOptions) {
-    const { config, cluster, router, goesWith } = args;
+    const { config, cluster, routed, goesWith } = args;
     super(
       "datapath-lab:index:ClusterLab",
       name,
@@ -77,16 +78,11 @@ export class ClusterLab extends pulumi.ComponentResource {
       ? [new BgpRoutes("bgp", { datapath }, { ...onCluster, dependsOn: carrier })]
       : [];
     const forwarding =
-      router === undefined
+      routed === undefined
         ? undefined
         : new PodRouter(
             "router",
-            {
-              datapath,
-              router: router.machine,
-              nodes: router.nodes,
-              podCidrs: () => this.#podCidrs(cluster, router, carrier),
-            },
+            { datapath, ...routed, podCidrs: () => this.#podCidrs(cluster, routed.nodes, carrier) },
             { parent: this, dependsOn: [carrier, ...routes] },
           );
     // They stand while agents change, to see for how long they are cut off; but not before there is a network.
@@ -110,7 +106,11 @@ export class ClusterLab extends pulumi.ComponentResource {
   }
 
   /** Which pod CIDR each node got: read when agents run, again after each roll-out. */
-  #podCidrs({ kubeconfig, context }: ClusterAccess, { nodes }: RouterAccess, carrier: Cilium): pulumi.Output<PodCidrs> {
+  #podCidrs(
+    { kubeconfig, context }: ClusterAccess,
+    nodes: readonly Machine[],
+    carrier: Cilium,
+  ): pulumi.Output<PodCidrs> {
     const spec: Omit<PodCidrsSpec, "kubeconfig"> = {
       ...(context === undefined ? {} : { context }),
       nodes: nodes.map(({ name }) => name),

@@ -118,7 +118,7 @@ export class DatapathLab extends pulumi.ComponentResource {
       {
         config,
         cluster: made,
-        ...(router === undefined ? {} : { router: { machine: router, nodes: machines } }),
+        ...(ownsMachines ? { routed: { nodes: machines, router } } : {}),
         ...(goesWith === undefined ? {} : { goesWith }),
       },
       { parent: this },

@@ -6,7 +6,8 @@ import type { Machine } from "./machines/machine.ts";
 import { remoteJob } from "./remote-job.ts";
 
 export interface PodRouterArgs {
-  readonly router: Machine;
+  /** Absent where the datapath needs none. */
+  readonly router?: Machine | undefined;
   readonly nodes: readonly Machine[];
   readonly datapath: Datapath;
   /** Each node's pod CIDR, by its name; asked where no daemon tells the router. */
@@ -19,29 +20,31 @@ const routesLimitSeconds = 30;
 
 /**
  * The lab's own router between pods: it learns the pod CIDRs, by BGP or from here, and nodes that don't route themselves send to it
- * whatever goes to another node's pods.
+ * whatever goes to another node's pods. Without a router it is what takes the nodes' way to an earlier one away: the engine deletes what a
+ * program has no more only after everything else, so after the proof, which would find that way still there.
  */
 export class PodRouter extends pulumi.ComponentResource {
-  /** What the router forwards by, as it said; changes with it. */
+  /** What the router forwards by, as it said; changes with it. Empty where there is none. */
   public readonly routes: pulumi.Output<string>;
 
   constructor(name: string, args: PodRouterArgs, opts?: pulumi.ComponentResourceOptions) {
     const { router, nodes, datapath } = args;
-    super("datapath-lab:index:PodRouter", name, { address: router.address }, opts);
-    if (datapath.mode !== "native" || datapath.routes.kind === "direct") {
-      throw new Error("a router between pods has nothing to do with this datapath");
-    }
-    const { routes } = datapath;
+    super("datapath-lab:index:PodRouter", name, { address: router?.address }, opts);
+    const routes = datapath.mode === "native" ? datapath.routes : undefined;
     const pool = datapath.ipam.clusterPoolIPv4PodCIDR;
     // kube-router has the nodes route among themselves, and tells the router besides.
-    const sendsAll = routes.kind === "router" || routes.speaker === "cilium";
-    const sent = (sendsAll ? nodes : []).map((node) =>
+    const next =
+      routes?.kind === "router" || (routes?.kind === "bgp" && routes.speaker === "cilium") ? router : undefined;
+    const sent = nodes.map((node) =>
       remoteJob(
         `${node.name}-routes`,
         node,
         {
-          jobs: { up: ["machine/static-routes"], down: ["machine/no-static-routes"] },
-          variables: { LAB_ROUTES: `${pool} ${router.address}` },
+          jobs: {
+            up: [next === undefined ? "machine/no-static-routes" : "machine/static-routes"],
+            down: ["machine/no-static-routes"],
+          },
+          variables: next === undefined ? {} : { LAB_ROUTES: `${pool} ${next.address}` },
           limitSeconds: routesLimitSeconds,
           dependsOn: [node.ready],
           ...(node.made === undefined ? {} : { deletedWith: node.made }),
@@ -49,6 +52,14 @@ export class PodRouter extends pulumi.ComponentResource {
         this,
       ),
     );
+    if (router === undefined) {
+      this.routes = pulumi.output("");
+      this.registerOutputs({});
+      return;
+    }
+    if (routes === undefined || routes.kind === "direct") {
+      throw new Error("a router between pods has nothing to do with this datapath");
+    }
     const forwards = {
       dependsOn: [router.ready, ...sent],
       ...(router.made === undefined ? {} : { deletedWith: router.made }),

@@ -6,6 +6,8 @@ const defaultImage = "docker.io/cloudnativelabs/kube-router:v1.5.4";
 const name = "kube-router";
 const namespace = "kube-system";
 const labels = { "k8s-app": name };
+/** What tells the lab's own kube-router, DaemonSet and pods, from somebody else's. */
+export const kubeRouterLabels = { ...labels, "app.kubernetes.io/managed-by": "datapath-lab" };
 
 type BgpDatapath = Extract<Datapath, { mode: "native" }> & {
   readonly routes: Extract<Extract<Datapath, { mode: "native" }>["routes"], { kind: "bgp" }>;
@@ -61,13 +63,13 @@ export function kubeRouter(datapath: BgpDatapath) {
       subjects: [{ kind: "ServiceAccount", name, namespace }],
     },
     daemonSet: {
-      metadata: { name, namespace, labels },
+      metadata: { name, namespace, labels: kubeRouterLabels },
       spec: {
         selector: { matchLabels: labels },
         // Every node loses its routes while its daemon is gone: one after another.
         updateStrategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 1 } },
         template: {
-          metadata: { labels },
+          metadata: { labels: kubeRouterLabels },
           spec: {
             priorityClassName: "system-node-critical",
             serviceAccountName: name,

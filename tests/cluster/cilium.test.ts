@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import path from "node:path";
-import { AppsV1Api } from "@kubernetes/client-node";
+import { AppsV1Api, BatchV1Api } from "@kubernetes/client-node";
 import { z } from "zod";
 import { Cilium } from "../../components/cilium.ts";
 import { ExistingCluster } from "../../components/existing-cluster.ts";
@@ -20,7 +20,6 @@ import {
   interruptedHelm,
   killEngine,
   log,
-  reaches,
   releaseState,
   type ClusterStack,
 } from "./harness/stack.ts";
@@ -55,8 +54,8 @@ describe("Cilium on a real three-node cluster, by the stand-in agent, through th
       values: { image: { override: testImage } },
     };
   };
-  const vxlan = (): unknown => ({ mode: "vxlan", ...common() });
-  const native = (): unknown => ({ mode: "native", routes: { kind: "direct" }, ...common() });
+  const vxlan = (): Record<string, unknown> => ({ mode: "vxlan", ...common() });
+  const native = (): Record<string, unknown> => ({ mode: "native", routes: { kind: "direct" }, ...common() });
 
   /** A program that puts Cilium on the cluster. */
   function program(datapath: unknown, section: Record<string, unknown> = {}) {
@@ -284,20 +283,52 @@ describe("Cilium on a real three-node cluster, by the stand-in agent, through th
     await up(native());
   });
 
-  it("takes an upgrade back whose engine was killed, and carries on", async () => {
-    const attempt = failureOf(up(vxlan()));
-    await reaches(made.config, "pending-upgrade", 60);
+  const liveConfig = async (): Promise<Record<string, string>> =>
+    (await made.core.readNamespacedConfigMap({ namespace, name: "cilium-config" })).data ?? {};
+
+  /** Kills the engine while its Helm, which has applied everything, is at work on an upgrade. */
+  async function killedUpgrade(datapath: unknown): Promise<void> {
+    const hold = { namespace, name: "stand-in-hold" };
+    await made.core.createNamespacedConfigMap({ namespace, body: { metadata: { name: hold.name } } });
+    const attempt = failureOf(up(datapath));
+    const jobs = made.config.makeApiClient(BatchV1Api);
+    await until("Helm held", 60, () => jobs.readNamespacedJob(hold).catch(() => undefined));
     killEngine();
     await attempt;
     await made.stack.cancel();
+    await made.core.deleteNamespacedConfigMap(hold);
+    await jobs.deleteNamespacedJob(hold);
     // It stays so.
     await releaseState(made.core, "pending-upgrade");
+  }
+
+  it("takes an upgrade back whose engine was killed, and carries on", async () => {
+    await killedUpgrade(vxlan());
     const helmsOwn = (): string[] =>
       made.stack.temporaryFiles().filter((name) => name.startsWith("datapath-lab-helm-"));
     assert.equal(helmsOwn().length, 1, "a killed provider removes nothing");
     await up(vxlan());
     assert.deepEqual(helmsOwn(), [], "the next one does");
     assert.equal(await deployedRevisions(), 1);
+  });
+
+  it("goes back to the datapath before a killed upgrade when the state is refreshed, and keeps nothing of the other", async () => {
+    await killedUpgrade({ ...native(), mtuBytes: 1450 });
+    assert.equal((await liveConfig())["mtu"], "1450");
+    await made.stack.refresh();
+    assert.deepEqual(agentNodes(await up(vxlan())), ["node1", "node2", "node3"]);
+    const { tunnel, mtu, ...rest } = await liveConfig();
+    assert.deepEqual([tunnel, mtu, rest["ipv4-native-routing-cidr"]], ["vxlan", undefined, undefined]);
+    assert.match(await onNode("node1", "ip route"), /10\.42\.1\.0\/24 via \S+ dev cilium_host/);
+    assert.equal(await deployedRevisions(), 1);
+  });
+
+  it("refuses to take pods' addresses from somebody else", async () => {
+    assert.match(
+      await failureOf(up({ ...vxlan(), ipam: { mode: "kubernetes" } })),
+      /by ipam\.mode cluster-pool, and this datapath wants kubernetes[\s\S]*cilium\.strategy: replace/,
+    );
+    assert.equal((await liveConfig())["ipam"], "cluster-pool");
   });
 
   it("replaces the release when asked: uninstalled, nodes clean of what it left, installed, all pods anew", async () => {
@@ -357,7 +388,8 @@ describe("Cilium on a real three-node cluster, by the stand-in agent, through th
 
   it("names a Cilium that was put there by hand, only verifies it when told so, and takes it over when asked", async () => {
     const { cluster, helm, stack } = made;
-    const rendered = execFileSync(helm, ["template", "cilium", chart(), "--namespace", namespace, ...ownValues()], {
+    const values = [...ownValues(), "--set", "MTU=1400"];
+    const rendered = execFileSync(helm, ["template", "cilium", chart(), "--namespace", namespace, ...values], {
       encoding: "utf8",
     });
     const kubectl = path.join(cluster.programsFolder, "kubectl");
@@ -367,12 +399,14 @@ describe("Cilium on a real three-node cluster, by the stand-in agent, through th
       new RegExp(`kube-system has a Cilium that no Helm release owns: DaemonSet cilium, image \\S+\\.${waysOut}`),
     );
     assert.deepEqual(agentNodes(await up(vxlan(), { manage: false })), ["node1", "node2", "node3"]);
+    assert.equal((await liveConfig())["mtu"], "1400");
     await up(vxlan(), { adopt: true });
     assert.equal(await deployedRevisions(), 1);
+    assert.equal((await liveConfig())["mtu"], undefined, "what the other one set is gone");
     await stack.destroy();
   });
 
-  it("names a release that the stack knows nothing of, and takes it over when asked", async () => {
+  it("names a release that the stack knows nothing of, and replaces it when asked", async () => {
     const { cluster, helm } = made;
     const access = ["--kubeconfig", cluster.kubeconfig.path, "--namespace", namespace];
     execFileSync(helm, ["install", "cilium", chart(), ...ownValues(), ...access]);
@@ -380,7 +414,8 @@ describe("Cilium on a real three-node cluster, by the stand-in agent, through th
       await failureOf(up(vxlan())),
       new RegExp(`kube-system has a Helm release cilium, revision 1, that this stack knows nothing of\\.${waysOut}`),
     );
-    await up(vxlan(), { adopt: true });
+    // Its agents run on while nobody uninstalls them.
+    await up(vxlan(), { adopt: true, strategy: "replace" });
     assert.equal(await deployedRevisions(), 1);
   });
 });

@@ -4,13 +4,14 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import path from "node:path";
 import { text } from "node:stream/consumers";
-import type { V1Pod } from "@kubernetes/client-node";
+import { AppsV1Api, type V1Pod } from "@kubernetes/client-node";
 import { stringify } from "yaml";
 import { z } from "zod";
 import { ClusterVerification } from "../../components/cluster-verification.ts";
 import { Cilium } from "../../components/cilium.ts";
 import { ExistingCluster } from "../../components/existing-cluster.ts";
 import { Workload } from "../../components/workload.ts";
+import { bgpDatapath, kubeRouter } from "../../datapath/bgp/kubernetes.ts";
 import { cilium as ciliumConfig } from "../../datapath/config/cilium.ts";
 import { datapath as datapathConfig } from "../../datapath/config/datapath.ts";
 import { verification as verificationConfig } from "../../datapath/config/verification.ts";
@@ -213,7 +214,20 @@ describe("verification of a real three-node cluster", function () {
     for (const words of routes) inSwitch("ip", "route", "add", ...words);
     for (const name of names) await runOnNode(name, ["ip", "route", "add", pool, "via", router]);
     try {
+      // A kube-router that an earlier datapath had, of the lab's own and with its routes.
+      const { daemonSet } = kubeRouter(
+        bgpDatapath(datapathConfig.parse({ mode: "native", routes: "bgp" })) ?? assert.fail(),
+      );
+      const container = { name: "kube-router", image: testImage, command: ["sleep", "infinity"] };
+      const template = { ...daemonSet.spec.template, spec: { hostNetwork: true, containers: [container] } };
+      await made.config.makeApiClient(AppsV1Api).createNamespacedDaemonSet({
+        namespace: "kube-system",
+        body: { ...daemonSet, spec: { ...daemonSet.spec, template } },
+      });
+      const learned = [podCidrs["node2"] ?? "none", "via", "10.99.0.12"];
+      await runOnNode("node1", ["ip", "route", "replace", ...learned, "proto", "17"]);
       const datapath = { ...native(), routes: { kind: "router" } };
+      // The agents' direct routes stay behind, as kube-router's do.
       confirmed(await up(datapath));
       const own = [podCidrs["node3"] ?? "none", "via", "10.99.0.13"];
       await runOnNode("node1", ["ip", "route", "add", ...own]);

@@ -4,14 +4,25 @@ import { z } from "zod";
 import { DatapathLab } from "../../components/lab.ts";
 import type { LabConfigInput } from "../../datapath/config/index.ts";
 
-const asked = z.object({ name: z.string(), type: z.string(), deletedwith: z.string() });
-type Asked = z.infer<typeof asked>;
+const asked = z.object({
+  name: z.string(),
+  type: z.string(),
+  parent: z.string(),
+  dependenciesList: z.array(z.string()),
+  deletedwith: z.string(),
+});
+type Asked = z.infer<typeof asked> & { readonly stdin: string };
 
 /** Registers a lab with nothing standing, as a preview or an update does: every resource that is asked for, by name. */
 async function previewed(config: LabConfigInput, { preview = true } = {}): Promise<Map<string, Asked>> {
+  const stdins = new Map<string, string>();
   await pulumi.runtime.setMocks(
     {
-      newResource: ({ inputs }) => ({ id: "", state: z.record(z.string(), z.unknown()).parse(inputs) }),
+      newResource: ({ name, inputs }) => {
+        const state = z.record(z.string(), z.unknown()).parse(inputs);
+        stdins.set(name, String(pulumi.runtime.unwrapRpcSecret(state["stdin"])));
+        return { id: "", state };
+      },
       call: () => ({}),
     },
     "datapath-lab",
@@ -22,7 +33,7 @@ async function previewed(config: LabConfigInput, { preview = true } = {}): Promi
   assert.ok(typeof monitor === "object" && monitor !== null);
   const register: unknown = Reflect.get(monitor, "registerResource");
   assert.ok(typeof register === "function");
-  const seen = new Map<string, Asked>();
+  const seen = new Map<string, z.infer<typeof asked>>();
   Reflect.set(monitor, "registerResource", (request: { toObject(): unknown }, done: unknown) => {
     const told = asked.parse(request.toObject());
     seen.set(told.name, told);
@@ -34,7 +45,7 @@ async function previewed(config: LabConfigInput, { preview = true } = {}): Promi
   );
   new DatapathLab("dev", config);
   await pulumi.runtime.disconnect();
-  return seen;
+  return new Map(Array.from(seen, ([name, told]) => [name, { ...told, stdin: stdins.get(name) ?? "" }]));
 }
 
 const hosts = {
@@ -92,8 +103,21 @@ describe("a lab on machines, in a preview", function () {
     // kube-router has the nodes route among themselves.
     const withPeer = { kind: "bgp" as const, speaker: "kube-router" as const, peer: { address: "192.168.123.254" } };
     const beside = await previewed({ machines, datapath: { mode: "native", routes: withPeer } });
-    assert.ok(beside.has("router-bird") && !beside.has("node-1-routes"));
-    assert.ok(!(await previewed({ machines, datapath: { mode: "native" } })).has("router"));
+    assert.ok(beside.has("router-bird"));
+    const direct = await previewed({ machines, datapath: { mode: "native" } });
+    assert.ok(!direct.has("router-boot"));
+    // The proof must not find an earlier lab's way to the router.
+    for (const [seen, sends] of [
+      [byHand, true],
+      [byBgp, true],
+      [beside, false],
+      [direct, false],
+    ] as const) {
+      const { stdin } = seen.get("node-1-routes") ?? assert.fail();
+      assert.equal(stdin.includes("LAB_ROUTES='10.42.0.0/16 192.168.123.254'"), sends);
+      assert.match(stdin, sends ? /systemctl --quiet enable/ : /up_1\(\) \{[^}]*take_away <"\$batch"/);
+      assert.ok(seen.get("verification")?.dependenciesList.some((urn) => urn.endsWith("::node-1-routes")));
+    }
   });
 
   it("refuses an update where libvirt can't be asked what stands: it would make everything anew", async () => {

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { ApiException, CoreV1Api, type KubeConfig } from "@kubernetes/client-node";
 import { rolloutState, stalePods, type RolloutObservation } from "../../datapath/cilium/rollout.ts";
 import { clientConfig } from "../client-config.ts";
+import { endKubeRouter, removeLeftRoutes } from "./left-routes.ts";
 import { networkedPods, observe } from "./observe.ts";
 import { seenChange, type SeenChange } from "./replies.ts";
 import { stillCutOff } from "../../datapath/run/run.ts";
@@ -22,6 +23,7 @@ export async function rollOut(
   const config = clientConfig(spec);
   const limit = began + spec.limitSeconds * 1000;
   const seen = await untilRolledOut(config, spec, limit, { signal, progress });
+  for (const line of await removeLeftRoutes(config, spec.leftRoutes)) progress(line);
   const change = await changeSeen(config, spec, { signal, progress });
   const { restarted, left } = await renewPods(config, spec, seen.configuredAt ?? 0, progress);
   return {
@@ -64,10 +66,12 @@ async function untilRolledOut(
     let missing: readonly string[];
     let hopeless = false;
     try {
+      const routers = spec.leftRoutes.includes("kube-router") ? await endKubeRouter(config) : [];
       const seen = await observe(config, spec.definitions);
       const state = rolloutState(seen);
-      if (state.done) return seen;
-      ({ missing, hopeless } = state);
+      if (state.done && routers.length === 0) return seen;
+      ({ hopeless } = state);
+      missing = [...state.missing, ...routers.map((name) => `${name} of the datapath before still ends`)];
     } catch (error) {
       // The API may be away for a while, for one when its own node's agent restarts.
       missing = [`the API server does not answer: ${reasonOf(error)}`];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { cpSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import path from "node:path";
-import { CoreV1Api, Watch, type KubeConfig } from "@kubernetes/client-node";
+import { CoreV1Api, type KubeConfig } from "@kubernetes/client-node";
 import { ensureHelm } from "../../../offline/kubernetes/helm.ts";
 import { InlineStack, parentOf } from "../../engine/inline-stack.ts";
 import { removeCluster, startCluster, type Cluster, type ClusterOptions } from "./cluster.ts";
@@ -63,26 +63,6 @@ export async function releaseState(core: CoreV1Api, state: string): Promise<void
     const { items } = await core.listNamespacedSecret({ namespace: "kube-system", labelSelector: `status=${state}` });
     return items.length > 0 || undefined;
   });
-}
-
-/** Resolves the moment a revision of a release gets into a state; asking again and again would miss one that passes. */
-export async function reaches(config: KubeConfig, state: string, limitSeconds: number): Promise<void> {
-  const limit = AbortSignal.timeout(limitSeconds * 1000);
-  let stop: (() => void) | undefined;
-  try {
-    await new Promise<void>((resolve, reject) => {
-      limit.addEventListener("abort", () => reject(new Error(`no release was ${state} within ${limitSeconds} s`)));
-      const secrets = "/api/v1/namespaces/kube-system/secrets";
-      const query = { labelSelector: `owner=helm,status=${state}` };
-      new Watch(config)
-        .watch(secrets, query, () => resolve(), reject)
-        .then((watch) => {
-          stop = () => watch.abort();
-        }, reject);
-    });
-  } finally {
-    stop?.();
-  }
 }
 
 /** Runs Helm by hand in kube-system until the release is in that state in the cluster, and kills it then. */

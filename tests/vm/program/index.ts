@@ -26,7 +26,7 @@ const cluster =
     ? undefined
     : new K3s("k3s", { ...config, machines: made.machines, ownsMachines: machines.kind === "libvirt" });
 // Which pod CIDRs nodes have, the tests say.
-if ("router" in made && made.router !== undefined) {
+if ("router" in made) {
   new PodRouter("router", {
     datapath: config.datapath,
     router: made.router,
