@@ -64,7 +64,9 @@ export class K3s extends pulumi.ComponentResource {
 
     const token = new RandomPassword(`${name}-token`, { length: tokenLength, special: false }, { parent: this });
     const input = { ...args, firstServerAddress: first.node.address };
-    const brought = this.#bringBinaries(args);
+    const files = k3s.source.kind === "files" ? this.#localFiles(k3s.source) : [];
+    const imagesSha256 = files.find(({ kind }) => kind === "images")?.sha256 ?? "";
+    const brought = this.#bringBinaries(args, files);
     /** Gives a node the release that is asked for, where another one runs. */
     const upgrade = ({ node, machine }: Member, after: readonly pulumi.Resource[]): pulumi.Resource =>
       this.#run(`${node.name}-upgrade`, machine, {
@@ -82,6 +84,7 @@ export class K3s extends pulumi.ComponentResource {
           LAB_CONFIG: k3sConfigText(k3sSettings(node, input)),
           LAB_INHERITED: k3sConfigText(inheritedSettings(node, input)),
           LAB_CLUSTER: first.machine.incarnation,
+          LAB_IMAGES_SHA256: imagesSha256,
           LAB_LIMIT_SECONDS: `${k3s.startLimitSeconds}`,
           LAB_TOKEN: pulumi.secret(token.result),
         },
@@ -153,9 +156,8 @@ export class K3s extends pulumi.ComponentResource {
   }
 
   /** Looks what is on each machine already, and brings K3s there; nothing runs of it yet. */
-  #bringBinaries({ machines, datapath, k3s, ownsMachines }: K3sArgs): pulumi.Resource[] {
+  #bringBinaries({ machines, datapath, k3s, ownsMachines }: K3sArgs, files: readonly CopiedFile[]): pulumi.Resource[] {
     const { source, version } = k3s;
-    const files = source.kind === "files" ? this.#localFiles(source) : [];
     return machines.map((machine) => {
       const copies = files.map(
         ({ kind, path, name }) =>

@@ -64,9 +64,10 @@ point_to() {
 # pointed_to: the version that the link leads to; nothing where it is none of ours
 pointed_to() { readlink "$binary" 2>/dev/null | sed -n 's|^\.\./lib/k3s/\([^/]*\)/k3s$|\1|p'; }
 
-# fingerprint UNIT: what a service is started with, as it lies there. $lab/applied holds that of the last start that went well.
+# fingerprint UNIT: what a service is started with, as it lies there; images are imported as it starts. $lab/applied holds that of the last start that went well.
 fingerprint() {
-  for file in "$releases/$(pointed_to)/sha256" "$settings/config.yaml" "$settings/token" "$units/$1.service" "$lab/cluster" "$lab/inherited"; do
+  for file in "$releases/$(pointed_to)/sha256" "$settings/config.yaml" "$settings/token" "$units/$1.service" "$lab/cluster" "$lab/inherited" \
+    "$lab/images"; do
     sha256sum <"$file" 2>/dev/null || echo none
   done | sha256sum | cut -d ' ' -f 1
 }

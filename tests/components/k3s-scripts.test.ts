@@ -192,13 +192,16 @@ describe("The scripts that bring K3s to a machine", function () {
     place("datapath-lab-k3s-binary", binaryOf(version));
     place("datapath-lab-k3s-images.tar.zst", "images");
     const files = { LAB_URLS: "", LAB_FILE: "datapath-lab-k3s-binary", LAB_IMAGES: "datapath-lab-k3s-images.tar.zst" };
-    const { status, said } = await bring({ ...files, LAB_SHA256: sha256Of(binaryOf(version)) });
+    const sent = { LAB_IMAGES_SHA256: sha256Of(Buffer.from("images")) };
+    const { status, said } = await bring({ ...files, ...sent, LAB_SHA256: sha256Of(binaryOf(version)) });
     assert.equal(status, 0, said);
     const images = path.join(root, "var/lib/rancher/k3s/agent/images");
     assert.deepEqual(readdirSync(images), ["k3s-airgap-images.tar.zst"]);
     assert.deepEqual(readFileSync(path.join(release(), "k3s")), binaryOf(version));
-    const wrong = await bring({ ...files, LAB_SHA256: "f".repeat(64) });
+    const wrong = await bring({ ...files, ...sent, LAB_SHA256: "f".repeat(64) });
     assert.match(wrong.said, /The binary that was copied here has sha256 [0-9a-f]{64}, and f{64} was asked for/);
+    const cutOff = await bring({ ...files, LAB_IMAGES_SHA256: "e".repeat(64) });
+    assert.match(cutOff.said, /The archive of images that was copied here has sha256 [0-9a-f]{64}, and e{64} was sent/);
     assert.deepEqual(asked, []);
   });
 
@@ -410,6 +413,20 @@ esac`,
         assert.equal(starts(), 2);
       });
     }
+
+    it("start again with another archive of images, which is imported then", async () => {
+      const send = async (content: string): Promise<void> => {
+        place("images.tar", content);
+        const images = { LAB_IMAGES: "images.tar", LAB_IMAGES_SHA256: sha256Of(Buffer.from(content)) };
+        assert.equal((await bring({ LAB_SHA256: sha256Of(binaryOf(version)), ...images })).status, 0);
+        assert.equal((await configure()).status, 0);
+      };
+      await send("one");
+      await send("one");
+      assert.equal(starts(), 1);
+      await send("two");
+      assert.equal(starts(), 2);
+    });
 
     it("start again what was stopped, or was changed by hand", async () => {
       await configure();

@@ -271,6 +271,8 @@ describe("K3s under mocks", function () {
       );
       assert.ok(before("node-2-install").has("node-2-binary"));
       assert.ok(standardInput(seen.get("node-2-install")).text.includes(`LAB_SHA256='${sha256}'`));
+      const images = `LAB_IMAGES_SHA256='${createHash("sha256").update("images").digest("hex")}'`;
+      for (const part of ["install", "k3s"]) assert.ok(standardInput(seen.get(`node-2-${part}`)).text.includes(images));
     });
 
     it("refuses one that is not the pinned one, or not there, before anything is made", async () => {
