@@ -90,6 +90,7 @@ export class Cilium extends pulumi.ComponentResource {
       limitSeconds: cilium.rolloutTimeoutSeconds,
       definitions: [...definitions],
       replaced: replace,
+      ...(cilium.manage ? { restartAgents: cilium.rollOut } : {}),
       leftRoutes: cilium.manage ? leftRoutes(datapath) : [],
     };
     const wait = new command.local.Command(

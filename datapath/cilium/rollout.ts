@@ -11,6 +11,7 @@ export interface ContainerTrouble {
 /** An agent's pod, as far as a roll-out is concerned. */
 export interface AgentPod {
   readonly name: string;
+  readonly uid: string;
   readonly node: string;
   /** Milliseconds since 1970, to a second. */
   readonly createdAt: number;
@@ -34,7 +35,7 @@ export interface RolloutObservation {
     /** Hash of the newest template. */
     readonly revision?: string;
   };
-  /** When `cilium-config` was written last, in milliseconds since 1970, to a second; absent where it does not exist. */
+  /** When the data of `cilium-config` was written last, in milliseconds since 1970, to a second; absent where it does not exist. */
   readonly configuredAt?: number;
   readonly pods: readonly AgentPod[];
   readonly nodes: readonly { readonly name: string; readonly ready: boolean; readonly why?: string }[];
@@ -157,6 +158,27 @@ export function rolloutState(seen: RolloutObservation): RolloutState {
   }
   missing.push(...seen.missingDefinitions.map((name) => `the definition ${name} is not established`));
   return { done: missing.length === 0, hopeless, missing };
+}
+
+/** Whether all agents may restart at once, or one after the other is ready. */
+export type RollOut = "together" | "node-by-node";
+
+/**
+ * Agents that nobody restarts though the configuration was written after they began: of the newest template, which did not change with
+ * it. It was written by hand, or made anew with what it had.
+ */
+export function outdatedAgents({ daemonSet, configuredAt, pods }: RolloutObservation, rollOut: RollOut): AgentPod[] {
+  if (daemonSet === undefined || configuredAt === undefined || daemonSet.observedGeneration < daemonSet.generation) {
+    return [];
+  }
+  const outdated = pods.filter(
+    ({ deleting, createdAt, revision }) =>
+      !deleting && createdAt < configuredAt && revision !== undefined && revision === daemonSet.revision,
+  );
+  if (rollOut === "together") return outdated;
+  // One that is not ready is no agent that its node would miss.
+  const starts = pods.length < daemonSet.desired || pods.some((pod) => !pod.ready && !outdated.includes(pod));
+  return starts ? [] : outdated.slice(0, 1);
 }
 
 function isCurrent(pod: AgentPod, revision: string | undefined, configuredAt: number): boolean {

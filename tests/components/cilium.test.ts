@@ -95,7 +95,10 @@ describe("Cilium under mocks, in a preview", () => {
       const stdin = (await previewed({ strategy })).get("cilium-rollout")?.inputs["stdin"];
       return JSON.parse(z.string().parse(pulumi.runtime.unwrapRpcSecret(stdin)));
     };
-    const own = { kubeconfig: "apiVersion: v1", limitSeconds: 600, definitions: [], leftRoutes: ["kube-router"] };
+    const own = {
+      ...{ kubeconfig: "apiVersion: v1", limitSeconds: 600, definitions: [] },
+      ...{ leftRoutes: ["kube-router"], restartAgents: "together" },
+    };
     assert.deepEqual(await spec("upgrade"), { ...own, restartPods: "lab", replaced: false });
     assert.deepEqual(await spec("replace"), { ...own, restartPods: "all", replaced: true });
   });

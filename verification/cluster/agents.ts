@@ -6,6 +6,7 @@ import type { Datapath } from "../../datapath/config/datapath.ts";
 import type { PlannedFeature } from "../../datapath/cilium/features.ts";
 import { fallbacksIn, foundByAgent, type FoundOnNode } from "../../datapath/cilium/found-features.ts";
 import type { Agent, Check } from "../../datapath/run/run.ts";
+import { dataWrittenAt } from "../configured-at.ts";
 import { podHost } from "../hosts/kubernetes.ts";
 import { inParallel } from "../in-parallel.ts";
 import { apiFailure } from "./pods.ts";
@@ -198,16 +199,8 @@ function optionsInWords(options: unknown): Record<string, string> {
   );
 }
 
-/** When the data of cilium-config was written last; marks of a release on it are no change of what agents read. */
 async function configurationTime(core: CoreV1Api): Promise<number | undefined> {
-  const { metadata } = await core.readNamespacedConfigMap({ namespace, name: "cilium-config" });
-  const writes = (metadata?.managedFields ?? []).filter(
-    ({ fieldsV1 }) => typeof fieldsV1 === "object" && "f:data" in fieldsV1,
-  );
-  const times = [metadata?.creationTimestamp, ...writes.map(({ time }) => time)].flatMap((time) =>
-    time === undefined ? [] : [new Date(time).getTime()],
-  );
-  return times.length === 0 ? undefined : Math.max(...times);
+  return dataWrittenAt((await core.readNamespacedConfigMap({ namespace, name: "cilium-config" })).metadata);
 }
 
 /** Relay and UI are Deployments of their own: no agent speaks of them. */

@@ -14,6 +14,7 @@ import {
   type PodBeginnings,
   type RolloutObservation,
 } from "../../datapath/cilium/rollout.ts";
+import { dataWrittenAt } from "../configured-at.ts";
 import { labPodLabel } from "./spec.ts";
 
 const namespace = "kube-system";
@@ -35,7 +36,7 @@ export async function observe(config: KubeConfig, definitions: readonly string[]
   );
   const revision = own.sort((one, other) => other.revision - one.revision)[0]?.metadata?.labels?.[revisionLabel];
   const agents = await Promise.all(pods.items.map((pod) => agentPod(core, pod)));
-  const configuredAt = map === undefined ? undefined : lastWritten(map.metadata);
+  const configuredAt = dataWrittenAt(map?.metadata);
   return {
     ...(daemonSet === undefined
       ? {}
@@ -64,16 +65,6 @@ export async function observe(config: KubeConfig, definitions: readonly string[]
 
 const revisionLabel = "controller-revision-hash";
 
-/** Server-side field management notes the time of every write; a creation time alone would miss changes. */
-function lastWritten(
-  metadata: { creationTimestamp?: Date; managedFields?: { time?: Date }[] } | undefined,
-): number | undefined {
-  const times = [metadata?.creationTimestamp, ...(metadata?.managedFields ?? []).map(({ time }) => time)].flatMap(
-    (time) => (time === undefined ? [] : [new Date(time).getTime()]),
-  );
-  return times.length === 0 ? undefined : Math.max(...times);
-}
-
 async function agentPod(core: CoreV1Api, pod: V1Pod): Promise<AgentPod> {
   const name = pod.metadata?.name ?? "";
   const agent = (pod.status?.containerStatuses ?? []).find((status) => status.name === "cilium-agent");
@@ -83,6 +74,7 @@ async function agentPod(core: CoreV1Api, pod: V1Pod): Promise<AgentPod> {
   const trouble = troubleOf(pod);
   return {
     name,
+    uid: pod.metadata?.uid ?? "",
     node: pod.spec?.nodeName ?? "",
     createdAt: pod.metadata?.creationTimestamp?.getTime() ?? 0,
     ...(revision === undefined ? {} : { revision }),

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { ApiException, CoreV1Api, type KubeConfig } from "@kubernetes/client-node";
-import { rolloutState, stalePods, type RolloutObservation } from "../../datapath/cilium/rollout.ts";
+import { outdatedAgents, rolloutState, stalePods, type RolloutObservation } from "../../datapath/cilium/rollout.ts";
 import { clientConfig } from "../client-config.ts";
 import { endKubeRouter, removeLeftRoutes } from "./left-routes.ts";
 import { networkedPods, observe } from "./observe.ts";
@@ -71,6 +71,11 @@ async function untilRolledOut(
       const state = rolloutState(seen);
       if (state.done && routers.length === 0) return seen;
       ({ hopeless } = state);
+      const outdated = spec.restartAgents === undefined ? [] : outdatedAgents(seen, spec.restartAgents);
+      for (const agent of outdated) {
+        progress(`${agent.node}: its agent began before its configuration was written, and is restarted`);
+        await deletePod(config.makeApiClient(CoreV1Api), { ...agent, namespace: "kube-system" });
+      }
       missing = [...state.missing, ...routers.map((name) => `${name} of the datapath before still ends`)];
     } catch (error) {
       // The API may be away for a while, for one when its own node's agent restarts.
@@ -110,15 +115,22 @@ async function renewPods(
   const title = ({ namespace, name }: { namespace: string; name: string }): string => `${namespace}/${name}`;
   for (const pod of restart) {
     progress(`${title(pod)} is older than the datapath and is recreated`);
-    await core
-      .deleteNamespacedPod({ namespace: pod.namespace, name: pod.name, body: { preconditions: { uid: pod.uid } } })
-      .catch((error: unknown) => {
-        // Gone, or another pod of that name by now.
-        if (!(error instanceof ApiException && (error.code === 404 || error.code === 409))) throw error;
-      });
+    await deletePod(core, pod);
   }
   for (const pod of leave) {
     progress(`${title(pod)} keeps the network it was made with, the MTU of its routes among it, until it is recreated`);
   }
   return { restarted: restart.map(title).sort(), left: leave.map(title).sort() };
+}
+
+async function deletePod(
+  core: CoreV1Api,
+  { namespace, name, uid }: { readonly namespace: string; readonly name: string; readonly uid: string },
+): Promise<void> {
+  try {
+    await core.deleteNamespacedPod({ namespace, name, body: { preconditions: { uid } } });
+  } catch (error) {
+    // Gone, or another pod of that name by now.
+    if (!(error instanceof ApiException && (error.code === 404 || error.code === 409))) throw error;
+  }
 }

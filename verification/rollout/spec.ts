@@ -12,6 +12,8 @@ export const rolloutSpec = z.strictObject({
   definitions: z.array(z.string()),
   /** Whether the release was uninstalled and installed anew: pods have no network then until they are made anew. */
   replaced: z.boolean(),
+  /** How agents are restarted that began before their configuration was written; left alone where absent. */
+  restartAgents: z.enum(["together", "node-by-node"]).optional(),
   /** Whose routes to pods an earlier datapath may have left on nodes, to be taken away. */
   leftRoutes: z.array(z.enum(["agent", "kube-router"])),
 });

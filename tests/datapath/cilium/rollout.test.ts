@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import {
   fatalLine,
+  outdatedAgents,
   rolloutState,
   networkedAt,
   stalePods,
@@ -15,6 +16,7 @@ const configuredAt = 1_000_000;
 function agent(node: string, differing: Partial<AgentPod> = {}): AgentPod {
   return {
     name: `cilium-${node}`,
+    uid: node,
     node,
     createdAt: configuredAt + 1000,
     revision: "new",
@@ -105,6 +107,27 @@ describe("The state of a roll-out", () => {
       [true, false, false],
     );
     assert.equal(ended({ restarts: 1, lastLines: ['level=fatal msg="no space left on device" subsys=daemon'] }), false);
+  });
+});
+
+describe("Agents that began before their configuration was written", () => {
+  const old = { createdAt: configuredAt - 1000 };
+  const outdated = (rollOut: "together" | "node-by-node", differing: Partial<RolloutObservation>): string[] =>
+    outdatedAgents(seen(differing), rollOut).map(({ node }) => node);
+
+  it("are restarted where their template did not change with it, all together or one after another", () => {
+    const pods = [agent("kn1", old), agent("kn2", old)];
+    assert.deepEqual(outdated("together", { pods }), ["kn1", "kn2"]);
+    assert.deepEqual(outdated("node-by-node", { pods }), ["kn1"]);
+    assert.deepEqual(outdated("node-by-node", { pods: [agent("kn1", { ready: false }), agent("kn2", old)] }), []);
+    assert.deepEqual(outdated("node-by-node", { pods: [agent("kn1"), agent("kn2", old)] }), ["kn2"]);
+  });
+
+  it("are left to their DaemonSet where it restarts them itself", () => {
+    assert.deepEqual(outdated("together", { pods: [agent("kn1", { ...old, revision: "old" })] }), []);
+    assert.deepEqual(outdated("together", { pods: [agent("kn1", { ...old, deleting: true })] }), []);
+    const daemonSet = { generation: 3, observedGeneration: 2, desired: 2, revision: "new" };
+    assert.deepEqual(outdated("together", { daemonSet, pods: [agent("kn1", old)] }), []);
   });
 });
 
