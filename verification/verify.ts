@@ -1,7 +1,7 @@
 import { cpus, release } from "node:os";
 import type { NodeEvidence, PathMtuEvidence } from "../datapath/proof/evidence.ts";
 import type { PlannedFeature } from "../datapath/cilium/features.ts";
-import { featuresFound, foundByChecks } from "../datapath/cilium/found-features.ts";
+import { featuresFound, foundByChecks, withRoutingOfChecks } from "../datapath/cilium/found-features.ts";
 import type { NodePlan } from "../datapath/plan/plan.ts";
 import { runSchemaVersion, type Check, type Run, type Sample } from "../datapath/run/run.ts";
 import { kindsOfRound } from "../datapath/run/round.ts";
@@ -223,7 +223,12 @@ export async function verify(
         },
       },
       verdict,
-      features: featuresFound(spec.features, agents?.found ?? foundByChecks(spec.features, checks)),
+      features: featuresFound(
+        spec.features,
+        agents === undefined
+          ? foundByChecks(spec.features, checks)
+          : withRoutingOfChecks(spec.features, agents.found, checks),
+      ),
       ...(agents === undefined ? {} : { cilium: { agents: [...agents.agents] } }),
       checks,
       samples,

@@ -16,9 +16,9 @@ export interface AgentEvidence {
   /** `cilium config -r -o json`: its options after all fallbacks. */
   readonly options?: unknown;
   /** By other node's name, why cilium-health does not reach its host or the endpoint there; absent entries are reached. */
-  readonly health?: {
-    readonly peers: readonly { readonly name: string; readonly host?: string; readonly endpoint?: string }[];
-  };
+  readonly health?:
+    | { readonly peers: readonly { readonly name: string; readonly host?: string; readonly endpoint?: string }[] }
+    | "switched off";
   /** `cilium bpf tunnel list`. Read in tunnel mode alone: after a switch to native old rows stay. */
   readonly tunnelMap?: Readonly<Record<string, string>>;
   /** What its options, its status and its log show of the features. */
@@ -113,6 +113,36 @@ function judgeOptions(datapath: Datapath, found: unknown, check: MakeCheck): Che
   ];
 }
 
+const healthOptions = z.object({ EnableHealthChecking: z.boolean() });
+
+/** Whether an agent's options switch cilium-health off; an agent whose options can't be read may have it. */
+export function hasNoHealth(found: unknown): boolean {
+  return healthOptions.safeParse(found).data?.EnableHealthChecking === false;
+}
+
+/**
+ * What stands of the Hubble beside the agents, against what was asked for; what was not asked for is nobody's contradiction.
+ * @param found `on`, or why not; absent where it can't be read
+ */
+export function judgeHubble(
+  planned: readonly PlannedFeature[],
+  found: Readonly<Record<string, string>> | undefined,
+  failure?: string,
+): Check[] {
+  return planned
+    .filter(({ name, effective }) => /^Hubble (?:relay|UI)$/.test(name) && effective === "on")
+    .map(({ name }): Check => {
+      const value = found?.[name];
+      return {
+        node: "cluster",
+        name: `feature ${name}`,
+        expected: "on",
+        found: value ?? `not read${failure === undefined ? "" : `: ${failure}`}`,
+        ok: value === undefined ? null : value === "on",
+      };
+    });
+}
+
 /** Go prints a network's mask as the base64 of its four bytes. */
 function cidrText({ IP, Mask }: { IP: string; Mask: string }): string {
   const bits = [...Buffer.from(Mask, "base64")].map((byte) => byte.toString(2).replaceAll("0", "").length);
@@ -127,10 +157,11 @@ function startOf({ createdAt, configuredAt }: AgentEvidence): string | undefined
 }
 
 /**
- * Health endpoints are judged only where the node reaches its own: where it does not, they don't work there at all, and say
- * nothing of the way between nodes.
+ * Health endpoints are judged only where the node reaches its own: where it does not, they don't work there at all, say nothing of
+ * the way between nodes, and leave the check open. Where health checking is switched off there is nothing to judge.
  */
 function judgeHealth({ node, health }: AgentEvidence, peers: readonly AgentNode[], check: MakeCheck): Check[] {
+  if (health === "switched off") return [];
   const all = "all reached";
   const unreached = (part: "host" | "endpoint"): string | undefined => {
     if (health === undefined) return undefined;
@@ -141,14 +172,16 @@ function judgeHealth({ node, health }: AgentEvidence, peers: readonly AgentNode[
     });
     return failures.length === 0 ? all : failures.join("; ");
   };
+  const endpoints = check("cilium-health, endpoints on other nodes", all, unreached("endpoint"));
   const hasEndpoints = health === undefined || reachesOwnEndpoint(node, health);
+  const unjudged = { found: "not judged: the node does not reach its own endpoint either", ok: null };
   return [
     check("cilium-health, hosts of other nodes", all, unreached("host")),
-    ...(hasEndpoints ? [check("cilium-health, endpoints on other nodes", all, unreached("endpoint"))] : []),
+    hasEndpoints ? endpoints : { ...endpoints, ...unjudged },
   ];
 }
 
-type Health = NonNullable<AgentEvidence["health"]>;
+type Health = Exclude<NonNullable<AgentEvidence["health"]>, string>;
 
 function reachesOwnEndpoint(node: string, { peers }: Health): boolean {
   const own = peers.find(({ name }) => name === node);

@@ -1,3 +1,4 @@
+import { afterFallbacks, agentOptions } from "./agent.ts";
 import { datapath as datapathSchema, type Datapath } from "../config/datapath.ts";
 import { inOtherMode, type NamedDatapath } from "../config/other-mode.ts";
 import { readShape } from "../config/shape.ts";
@@ -15,18 +16,29 @@ const parts = {
  * The datapath that a cluster's ConfigMap `cilium-config` asks for. What the agents make of it is another question. Where native
  * routes are not the agents' own, the network is taken for knowing them: the ConfigMap does not say which router or daemon does.
  * @param data the ConfigMap's data, keys as the 1.13 chart writes them
+ * @param hubble whether Hubble's relay and its UI stand, of which the ConfigMap says nothing
  * @param instead the datapath that should hold; all that is not of its mode stays as the ConfigMap has it
  * @throws Error that names what no datapath of 1.13 is
  */
-export function datapathAskedOfCilium(data: Readonly<Record<string, string>>, instead?: NamedDatapath): Datapath {
+export function datapathAskedOfCilium(
+  data: Readonly<Record<string, string>>,
+  hubble: HubbleParts = { relay: false, ui: false },
+  instead?: NamedDatapath,
+): Datapath {
   if (data["routing-mode"] !== undefined || data["tunnel-protocol"] !== undefined) {
     throw new Error(
       "cilium-config has routing-mode or tunnel-protocol, which are of Cilium 1.14 and later: 1.13 agents ignore them. Say what should hold with --datapath.",
     );
   }
-  const asked = instead === undefined ? askedRaw(data) : inOtherMode(askedRaw(data), instead);
+  const raw = askedRaw(data, hubble);
+  const asked = instead === undefined ? raw : inOtherMode(raw, instead);
   const parsed = datapathSchema.safeParse(asked);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    // Where the key is absent, the agent hands packets over by BPF wherever it can.
+    const byItself = data["enable-host-legacy-routing"] === undefined;
+    const { enableHostLegacyRouting } = afterFallbacks(agentOptions(parsed.data)).options;
+    return byItself && enableHostLegacyRouting ? { ...parsed.data, hostRouting: "legacy" } : parsed.data;
+  }
   const wrong = readShape(datapathSchema, asked).findings.map(({ key, message }) => `  ${key}: ${message}`);
   throw new Error(
     `cilium-config asks for no datapath of Cilium 1.13:\n${wrong.join("\n")}\nSay what should hold with --datapath, or in the section datapath of a file: --file FILE`,
@@ -38,7 +50,13 @@ interface Asked {
   readonly [key: string]: unknown;
 }
 
-function askedRaw(data: Readonly<Record<string, string>>): Asked {
+/** Deployments of their own, beside the agents. */
+export interface HubbleParts {
+  readonly relay: boolean;
+  readonly ui: boolean;
+}
+
+function askedRaw(data: Readonly<Record<string, string>>, hubble: HubbleParts): Asked {
   const isOn = (key: string, otherwise = false): boolean => (data[key] ?? `${otherwise}`) === "true";
   const words = (key: string): string[] => (data[key] ?? "").split(/[\s,]+/).filter((word) => word !== "");
   const port = Number(data["tunnel-port"] ?? 0);
@@ -52,9 +70,6 @@ function askedRaw(data: Readonly<Record<string, string>>): Asked {
   const nativeCidr = nonEmpty(data["ipv4-native-routing-cidr"]);
   const nativeCidrIPv6 = nonEmpty(data["ipv6-native-routing-cidr"]);
   const cloud = ipam === "eni" || ipam === "azure" ? { integration: ipam } : {};
-  // Absent, the agent hands packets over by BPF wherever it can; only with these two it ever can.
-  const legacy = data["enable-host-legacy-routing"];
-  const byBpf = legacy === undefined ? replacement === "strict" && bpfMasquerade : legacy !== "true";
   return {
     mode: tunnel === "disabled" ? "native" : tunnel,
     ...(tunnel === "disabled"
@@ -75,7 +90,7 @@ function askedRaw(data: Readonly<Record<string, string>>): Asked {
       ipv4: isOn("enable-ipv4-masquerade", true),
       ipv6: isOn("enable-ipv6-masquerade", true),
     },
-    hostRouting: byBpf ? "bpf" : "legacy",
+    hostRouting: isOn("enable-host-legacy-routing") ? "legacy" : "bpf",
     bandwidthManager: { enabled: isOn("enable-bandwidth-manager"), bbr: isOn("enable-bbr") },
     ipv6: { enabled: isOn("enable-ipv6"), bigTCP: isOn("enable-ipv6-big-tcp") },
     ...(mtuBytes === 0 ? {} : { mtuBytes }),
@@ -98,7 +113,7 @@ function askedRaw(data: Readonly<Record<string, string>>): Asked {
         : { clusterPoolIPv4MaskSize: Number(data["cluster-pool-ipv4-mask-size"]) }),
       ...(poolIPv6 === undefined ? {} : { clusterPoolIPv6PodCIDR: poolIPv6 }),
     },
-    hubble: { enabled: isOn("enable-hubble") },
+    hubble: { enabled: isOn("enable-hubble"), ...hubble },
     encryption: isOn("enable-wireguard") ? "wireguard" : isOn("enable-ipsec") ? "ipsec" : "none",
     l7Proxy: isOn("enable-l7-proxy", true),
   };

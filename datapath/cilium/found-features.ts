@@ -12,7 +12,8 @@ export interface FoundOnNode {
 
 /**
  * Requested against effective, in the order of `planned`. A feature that nodes show differently names the nodes; one that not
- * every node shows has no effective value, because half of the evidence confirms nothing.
+ * every node shows has no effective value, because half of the evidence confirms nothing. What agents logged of a feature that is in
+ * effect all the same stands as its reason, too; and of IPv6 there is the agents' word alone.
  */
 export function featuresFound(planned: readonly PlannedFeature[], found: readonly FoundOnNode[]): Feature[] {
   return planned.map(({ name, requested, effective: predicted, reason: expectedReason }): Feature => {
@@ -29,13 +30,18 @@ export function featuresFound(planned: readonly PlannedFeature[], found: readonl
         .map(({ node }) => node)
         .join(", ");
     const effective = values.length === 1 ? only : values.map((value) => `${value} on ${nodesWith(value)}`).join("; ");
-    if (effective === requested) return { name, requested, effective };
     const told = [...new Set(found.flatMap(({ reasons }) => reasons[name] ?? []))];
+    if (effective === requested) {
+      const remark = told[0] ?? (name.startsWith("IPv6") && effective === "on" ? unprovenIPv6 : undefined);
+      return { name, requested, effective, ...(remark === undefined ? {} : { reason: remark }) };
+    }
     const known = effective === predicted && expectedReason !== undefined ? [expectedReason] : [];
     const [reason] = [...told, ...known];
     return { name, requested, effective, ...(reason === undefined ? {} : { reason }) };
   });
 }
+
+const unprovenIPv6 = "The agents say so; links, routes and packets are proven for IPv4 alone.";
 
 const agentOptions = z.object({
   Tunnel: z.enum(["vxlan", "geneve", "disabled"]),
@@ -94,8 +100,14 @@ const onOff = (value: boolean): string => (value ? "on" : "off");
 const fallbackLines: readonly { readonly feature: string; readonly pattern: RegExp }[] = [
   { feature: "masquerading", pattern: /Falling back to iptables-based masquerading|Auto-disabling .*masquerad/ },
   { feature: "host routing", pattern: /Falling back to legacy host routing|falling back to \\?"enable-host-legacy-/ },
-  { feature: "bandwidth manager", pattern: /Disabling the (?:feature|bandwidth manager)\./ },
-  { feature: "IPv6 BIG TCP", pattern: /Cannot enable --enable-ipv6-big-tcp|Could not modify gro_max_size/ },
+  {
+    feature: "bandwidth manager",
+    pattern: /bandwidth manager .*Disabling the feature\.|Disabling the bandwidth manager\./,
+  },
+  {
+    feature: "IPv6 BIG TCP",
+    pattern: /Cannot enable --enable-ipv6-big-tcp|IPv6 BIG TCP .*Disabling the feature\.|Could not modify gro_max_size/,
+  },
   { feature: "routing", pattern: /Unable to install direct node route|must be directly reachable/ },
 ];
 
@@ -120,9 +132,11 @@ export function foundByAgent(
     ...(masquerading.enabledProtocols.ipv4 ? ["IPv4"] : []),
     ...(masquerading.enabledProtocols.ipv6 ? ["IPv6"] : []),
   ];
-  // What is balanced where kube-proxy does it shows only where something else than the default is set.
-  const balancing = (value: string, defaults: string): string =>
-    options.EnableNodePort || value === defaults ? (words[value] ?? value) : "kube-proxy's";
+  // Without NodePort in BPF the agent balances nothing, whatever its options say; kube-proxy does what the defaults would.
+  const balancing = (value: string, defaults: string): string => {
+    const inEffect = options.EnableNodePort ? value : defaults;
+    return words[inEffect] ?? inEffect;
+  };
   const values = {
     routing: foundRouting(options, about.requested),
     "kube-proxy replacement":
@@ -169,6 +183,11 @@ export function fallbacksIn(log: string): string[] {
   return [...new Set(lines.map(messageOf))];
 }
 
+/** Whether a log still has what the agent says first: its options. A container's log is cut off at its beginning once it is long. */
+export function reachesStart(log: string): boolean {
+  return /^.*msg="\s*--[a-z0-9-]+='/m.test(log);
+}
+
 /** `msg` and `error` of a line as the agent logs it (logrus): `level=warning msg="…" error="…"`. */
 function messageOf(line: string): string {
   const field = (name: string): string | undefined => {
@@ -186,13 +205,11 @@ const routingChecks = /^(?:link |route |other routes|pod packets on the wire)/;
  */
 export function foundByChecks(planned: readonly PlannedFeature[], checks: readonly Check[]): FoundOnNode[] {
   const nodes = [...new Set(checks.map(({ node }) => node))];
-  const requested = planned.find(({ name }) => name === "routing")?.requested;
+  const routings = routingByChecks(planned, checks);
   const families = planned.find(({ name }) => name === "masquerading")?.requested;
   return nodes.map((node) => {
     const own = checks.filter((check) => check.node === node);
-    const routing = own.filter(({ name }) => routingChecks.test(name));
-    const wrong = routing.find(({ ok }) => ok === false);
-    const isJudged = routing.length > 0 && routing.every(({ ok }) => ok !== null);
+    const routing = routings.get(node);
     const source = own.find(({ name }) => name.startsWith("source of the pod's packets"));
     const unspoken = Object.fromEntries(
       planned
@@ -203,13 +220,59 @@ export function foundByChecks(planned: readonly PlannedFeature[], checks: readon
       node,
       values: {
         ...unspoken,
-        ...(isJudged && requested !== undefined ? { routing: wrong === undefined ? requested : "something else" } : {}),
+        ...(routing?.value === undefined ? {} : { routing: routing.value }),
         ...(source === undefined || source.ok === null || families === undefined
           ? {}
           : { masquerading: source.found.endsWith("(masqueraded)") ? masqueraded(families) : "off" }),
       },
-      reasons:
-        wrong === undefined ? {} : { routing: `${node}: ${wrong.name} is ${wrong.found}, not ${wrong.expected}` },
+      reasons: routing?.reason === undefined ? {} : { routing: routing.reason },
+    };
+  });
+}
+
+/**
+ * What the checks of links, routes and wire show of the routing, by node: what was asked for where all of them hold, something else
+ * where one does not, and nothing where they could not all be judged.
+ */
+function routingByChecks(
+  planned: readonly PlannedFeature[],
+  checks: readonly Check[],
+): ReadonlyMap<string, { readonly value?: string; readonly reason?: string }> {
+  const requested = planned.find(({ name }) => name === "routing")?.requested;
+  const nodes = [...new Set(checks.map(({ node }) => node))];
+  return new Map(
+    nodes.map((node): [string, { value?: string; reason?: string }] => {
+      const own = checks.filter((check) => check.node === node && routingChecks.test(check.name));
+      const wrong = own.find(({ ok }) => ok === false);
+      if (wrong !== undefined) {
+        const reason = `${node}: ${wrong.name} is ${wrong.found}, not ${wrong.expected}`;
+        return [node, { value: "something else", reason }];
+      }
+      const isJudged = own.length > 0 && own.every(({ ok }) => ok !== null);
+      return [node, isJudged && requested !== undefined ? { value: requested } : {}];
+    }),
+  );
+}
+
+/**
+ * What agents say of themselves, with the routing as the checks show it: an agent whose options are the ones asked for may stand on a
+ * node whose routes or packets are not. One that admits another routing is believed.
+ */
+export function withRoutingOfChecks(
+  planned: readonly PlannedFeature[],
+  found: readonly FoundOnNode[],
+  checks: readonly Check[],
+): FoundOnNode[] {
+  const requested = planned.find(({ name }) => name === "routing")?.requested;
+  const routings = routingByChecks(planned, checks);
+  return found.map((one): FoundOnNode => {
+    const { routing: said, ...values } = one.values;
+    const shown = routings.get(one.node);
+    if (said !== requested || said === undefined || shown === undefined) return one;
+    return {
+      node: one.node,
+      values: shown.value === undefined ? values : { ...values, routing: shown.value },
+      reasons: shown.reason === undefined ? one.reasons : { ...one.reasons, routing: shown.reason },
     };
   });
 }

@@ -127,7 +127,10 @@ const feature = z.strictObject({
   name: z.string().meta({ description: "`routing`, `masquerading`, `host routing`, …" }),
   requested: z.string(),
   effective: z.string().optional().meta({ description: "Absent: nothing showed what is in effect." }),
-  reason: z.string().optional().meta({ description: "Why the two differ, or why nothing showed it." }),
+  reason: z.string().optional().meta({
+    description:
+      "Why the two differ, why nothing showed it, or what else there is to know of it: a line of an agent's log.",
+  }),
 });
 export type Feature = z.infer<typeof feature>;
 
@@ -140,6 +143,10 @@ const agent = z.strictObject({
     .meta({ description: "Lines of `cilium status`: `Host Routing` to `Legacy`." }),
   options: z.record(z.string(), z.string()).meta({ description: "The agent's options after all fallbacks." }),
   warnings: z.array(z.string()).meta({ description: "Log lines in which the agent says that it falls back." }),
+  logReachesStart: z.boolean().optional().meta({
+    description:
+      "false: what the agent said at its start, fallbacks among it, is no longer in its log, or that could not be read.",
+  }),
 });
 export type Agent = z.infer<typeof agent>;
 

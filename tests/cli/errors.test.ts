@@ -820,7 +820,7 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
         const { missing } = rolloutState({
           daemonSet: { generation: 1, observedGeneration: 1, desired: 1, revision: "r" },
           configuredAt: 1000,
-          pods: [{ ...at, name: "cilium-1", node: "node-1", restarts: 2, lastLines: [line] }],
+          pods: [{ ...at, name: "cilium-1", uid: "1", node: "node-1", restarts: 2, lastLines: [line] }],
           nodes: [{ name: "node-1", ready: false }],
           missingDefinitions: [],
         });
@@ -837,7 +837,7 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
         const { missing } = rolloutState({
           daemonSet: { generation: 1, observedGeneration: 1, desired: 1, revision: "r" },
           configuredAt: 1000,
-          pods: [{ ...at, name: "cilium-1", node: "node-1", restarts: 0, lastLines: [] }],
+          pods: [{ ...at, name: "cilium-1", uid: "1", node: "node-1", restarts: 0, lastLines: [] }],
           nodes: [
             { name: "node-1", ready: false, why: "container runtime network not ready: cni plugin not initialized" },
           ],

@@ -1,15 +1,23 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { AppsV1Api, CoreV1Api, type KubeConfig, type V1Pod } from "@kubernetes/client-node";
-import { isHealthSettled, judgeAgent, type AgentEvidence, type AgentNode } from "../../datapath/cilium/agent-checks.ts";
+import {
+  hasNoHealth,
+  isHealthSettled,
+  judgeAgent,
+  judgeHubble,
+  type AgentEvidence,
+  type AgentNode,
+} from "../../datapath/cilium/agent-checks.ts";
+import type { HubbleParts } from "../../datapath/cilium/asked-of-cilium.ts";
 import type { Datapath } from "../../datapath/config/datapath.ts";
 import type { PlannedFeature } from "../../datapath/cilium/features.ts";
-import { fallbacksIn, foundByAgent, type FoundOnNode } from "../../datapath/cilium/found-features.ts";
+import { fallbacksIn, foundByAgent, reachesStart, type FoundOnNode } from "../../datapath/cilium/found-features.ts";
 import type { Agent, Check } from "../../datapath/run/run.ts";
 import { dataWrittenAt } from "../configured-at.ts";
 import { podHost } from "../hosts/kubernetes.ts";
 import { inParallel } from "../in-parallel.ts";
-import { apiFailure } from "./pods.ts";
+import { answered, apiFailure } from "./pods.ts";
 import { parseHealth, parseStatusLines, parseTunnelMap } from "../parsers/cilium.ts";
 
 /** Cilium's own word on every node. */
@@ -57,9 +65,12 @@ export async function askAgents(
   const core = config.makeApiClient(CoreV1Api);
   const { datapath, nodes, features } = subject;
   const [pods, configuredAt, hubble] = await Promise.all([
-    core.listNamespacedPod({ namespace, labelSelector: "k8s-app=cilium" }).then(({ items }) => items, asError),
-    configurationTime(core).catch(() => undefined),
-    hubbleParts(config).catch(() => ({})),
+    answered(core.listNamespacedPod({ namespace, labelSelector: "k8s-app=cilium" })).then(
+      ({ items }) => items,
+      asError,
+    ),
+    configurationTime(core).catch(asError),
+    hubbleParts(config).catch(asError),
   ]);
   const requested = features.find(({ name }) => name === "routing")?.requested ?? "";
   const read = await inParallel(nodes, parallelAgents, async (node) => {
@@ -76,10 +87,13 @@ export async function askAgents(
     );
   });
   return {
-    checks: read.flatMap(({ evidence }) => judgeAgent(datapath, evidence, nodes, features)),
+    checks: [
+      ...read.flatMap(({ evidence }) => judgeAgent(datapath, evidence, nodes, features)),
+      ...(hubble instanceof Error ? judgeHubble(features, undefined, hubble.message) : judgeHubble(features, hubble)),
+    ],
     found: read.map(({ evidence: { node, features: found } }) => ({
       node,
-      values: { ...hubble, ...found?.values },
+      values: { ...(hubble instanceof Error ? {} : hubble), ...found?.values },
       reasons: found?.reasons ?? {},
     })),
     agents: read.map(({ agent }) => agent),
@@ -91,7 +105,7 @@ async function readAgent(
   about: {
     readonly node: string;
     readonly pod: V1Pod | Error;
-    readonly configuredAt: number | undefined;
+    readonly configuredAt: number | undefined | Error;
     readonly requested: string;
     readonly isTunnel: boolean;
   },
@@ -101,10 +115,11 @@ async function readAgent(
   if (pod instanceof Error) {
     return {
       evidence: { node, failures: [pod.message] },
-      agent: { node, status: {}, options: {}, warnings: [] },
+      agent: { node, status: {}, options: {}, warnings: [], logReachesStart: false },
     };
   }
-  const failures: string[] = [];
+  const failures: string[] =
+    configuredAt instanceof Error ? [`ConfigMap ${namespace}/cilium-config: ${configuredAt.message}`] : [];
   const attempt = async <T>(read: () => Promise<T> | T): Promise<T | undefined> => {
     try {
       return await read();
@@ -123,18 +138,26 @@ async function readAgent(
       throw new Error(`${command.join(" ")}: ${stderr.trim() || `exit status ${exitCode}`}`);
     return stdout.toString();
   };
+  const asksOptions = attempt(async () =>
+    parseJson("cilium config -r -o json", await said("cilium", "config", "-r", "-o", "json")),
+  );
   const [options, status, lines, health, tunnelMap, log] = await Promise.all([
-    attempt(async () => parseJson("cilium config -r -o json", await said("cilium", "config", "-r", "-o", "json"))),
+    asksOptions,
     attempt(async () => parseJson("cilium status -o json", await said("cilium", "status", "-o", "json"))),
     attempt(async () => parseStatusLines(await said("cilium", "status"))),
-    attempt(() => healthOf(node, said, signal)),
+    asksOptions.then(async (found): Promise<AgentEvidence["health"]> =>
+      hasNoHealth(found) ? "switched off" : attempt(() => healthOf(node, said, signal)),
+    ),
     isTunnel ? attempt(async () => parseTunnelMap(await said("cilium", "bpf", "tunnel", "list"))) : undefined,
     attempt(() =>
-      config
-        .makeApiClient(CoreV1Api)
-        .readNamespacedPodLog({ namespace, name, container, limitBytes: logBeginningBytes }),
+      answered(
+        config
+          .makeApiClient(CoreV1Api)
+          .readNamespacedPodLog({ namespace, name, container, limitBytes: logBeginningBytes }),
+      ),
     ),
   ]);
+  const warnings = log === undefined ? undefined : await attempt(() => fallbacksIn(log));
   const features =
     options === undefined || status === undefined || log === undefined
       ? undefined
@@ -145,7 +168,7 @@ async function readAgent(
       node,
       failures,
       ...(createdAt === undefined ? {} : { createdAt }),
-      ...(configuredAt === undefined ? {} : { configuredAt }),
+      ...(configuredAt === undefined || configuredAt instanceof Error ? {} : { configuredAt }),
       ...(options === undefined ? {} : { options }),
       ...(health === undefined ? {} : { health }),
       ...(tunnelMap === undefined ? {} : { tunnelMap }),
@@ -156,13 +179,16 @@ async function readAgent(
       ...(createdAt === undefined ? {} : { startedAt: new Date(createdAt).toISOString() }),
       status: lines ?? {},
       options: optionsInWords(options),
-      warnings: log === undefined ? [] : fallbacksIn(log),
+      warnings: warnings ?? [],
+      logReachesStart: log !== undefined && reachesStart(log),
     },
   };
 }
 
 const healthAttempts = 6;
 const healthPauseMilliseconds = 3000;
+/** One probe takes up to half a minute where a node is not reached: another would show no more. */
+const healthLimitMilliseconds = 30_000;
 
 /** Asks again while it does not answer or something is not reached: it starts a while after its agent is Ready. */
 async function healthOf(
@@ -170,12 +196,14 @@ async function healthOf(
   said: (...command: string[]) => Promise<string>,
   signal: AbortSignal,
 ): Promise<ReturnType<typeof parseHealth>> {
+  const limit = Date.now() + healthLimitMilliseconds;
   for (let asked = 1; ; asked += 1) {
+    const isLast = (): boolean => asked === healthAttempts || Date.now() > limit;
     try {
       const health = parseHealth(await said("cilium-health", "status", "--probe", "-o", "json"));
-      if (isHealthSettled(node, health) || asked === healthAttempts) return health;
+      if (isHealthSettled(node, health) || isLast()) return health;
     } catch (error) {
-      if (asked === healthAttempts) throw error;
+      if (isLast()) throw error;
     }
     await delay(healthPauseMilliseconds, undefined, { signal });
   }
@@ -200,17 +228,28 @@ function optionsInWords(options: unknown): Record<string, string> {
 }
 
 async function configurationTime(core: CoreV1Api): Promise<number | undefined> {
-  return dataWrittenAt((await core.readNamespacedConfigMap({ namespace, name: "cilium-config" })).metadata);
+  return dataWrittenAt((await answered(core.readNamespacedConfigMap({ namespace, name: "cilium-config" }))).metadata);
 }
 
-/** Relay and UI are Deployments of their own: no agent speaks of them. */
+/**
+ * Relay and UI, which are Deployments of their own: no agent speaks of them. `on`, `off`, or how many of their pods are missing.
+ * Rejects where they can't be read.
+ */
 async function hubbleParts(config: KubeConfig): Promise<Record<string, string>> {
-  const { items } = await config.makeApiClient(AppsV1Api).listNamespacedDeployment({ namespace });
+  const { items } = await answered(config.makeApiClient(AppsV1Api).listNamespacedDeployment({ namespace }));
   const state = (name: string): string => {
     const found = items.find(({ metadata }) => metadata?.name === name);
-    return (found?.status?.readyReplicas ?? 0) > 0 ? "on" : "off";
+    if (found === undefined) return "off";
+    return (found.status?.readyReplicas ?? 0) > 0 ? "on" : "off: its Deployment stands, and none of its pods is ready";
   };
   return { "Hubble relay": state("hubble-relay"), "Hubble UI": state("hubble-ui") };
+}
+
+/** Which of them have a Deployment, whether their pods are ready or not; none where that can't be read. */
+export async function hubbleAsked(config: KubeConfig): Promise<HubbleParts> {
+  const found = await hubbleParts(config).catch((): Record<string, string> => ({}));
+  const stands = (name: string): boolean => (found[name] ?? "off") !== "off";
+  return { relay: stands("Hubble relay"), ui: stands("Hubble UI") };
 }
 
 function asError(reason: unknown): Error {

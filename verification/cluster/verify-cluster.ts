@@ -12,7 +12,7 @@ import { kubernetesHosts, type NodePods } from "../hosts/kubernetes.ts";
 import { errorText } from "../error-text.ts";
 import { inParallel } from "../in-parallel.ts";
 import { verify, type VerifiedNode } from "../verify.ts";
-import { askAgents } from "./agents.ts";
+import { askAgents, hubbleAsked } from "./agents.ts";
 import { apiNodes, nodeFacts, type ApiNode, type NodeFacts } from "./discover.ts";
 import {
   answered,
@@ -190,7 +190,7 @@ async function datapathOf(config: KubeConfig, { datapath, instead }: ClusterSpec
     if (!(error instanceof ApiException && error.code === 404)) throw error;
     throw new Error("The cluster has no ConfigMap kube-system/cilium-config: no Cilium stands there.");
   });
-  return datapathAskedOfCilium(map.data ?? {}, instead);
+  return datapathAskedOfCilium(map.data ?? {}, await hubbleAsked(config), instead);
 }
 
 function nodePods(pods: readonly StandingPod[]): Map<string, NodePods> {

@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { isHealthSettled, judgeAgent, type AgentEvidence } from "../../../datapath/cilium/agent-checks.ts";
+import {
+  hasNoHealth,
+  isHealthSettled,
+  judgeAgent,
+  judgeHubble,
+  type AgentEvidence,
+} from "../../../datapath/cilium/agent-checks.ts";
 import { datapath as datapathSchema, type Datapath } from "../../../datapath/config/datapath.ts";
 import { featuresOf } from "../../../datapath/cilium/features.ts";
-import { fallbacksIn, foundByAgent } from "../../../datapath/cilium/found-features.ts";
+import { fallbacksIn, foundByAgent, reachesStart } from "../../../datapath/cilium/found-features.ts";
 import { parseHealth, parseTunnelMap } from "../../../verification/parsers/cilium.ts";
 
 const nodes = [
@@ -40,6 +46,10 @@ function recorded(folder: "vxlan" | "native-direct", datapath: Datapath): AgentE
   };
 }
 
+const reached = { peers: nodes.map(({ name }) => ({ name })) };
+const ownEndpoint =
+  "cilium-health, endpoints on other nodes: all reached / not judged: the node does not reach its own endpoint either (incomplete)";
+
 /** What does not hold, or can't be told. */
 function departures(datapath: Datapath, evidence: AgentEvidence): string[] {
   return judgeAgent(datapath, evidence, nodes, planned(datapath))
@@ -49,8 +59,10 @@ function departures(datapath: Datapath, evidence: AgentEvidence): string[] {
 
 describe("the judge of agents", () => {
   it("confirms what the real agents said of the datapath that they had", () => {
-    assert.deepEqual(departures(vxlan, recorded("vxlan", vxlan)), []);
-    assert.deepEqual(departures(native, recorded("native-direct", native)), []);
+    // There a node's own health endpoint was not reached, which says nothing of the others.
+    assert.deepEqual(departures(vxlan, recorded("vxlan", vxlan)), [ownEndpoint]);
+    assert.deepEqual(departures(native, recorded("native-direct", native)), [ownEndpoint]);
+    assert.deepEqual(departures(vxlan, { ...recorded("vxlan", vxlan), health: reached }), []);
   });
 
   it("judges 15 and more statements a node", () => {
@@ -60,16 +72,15 @@ describe("the judge of agents", () => {
   });
 
   it("tells VXLAN where native was asked for, by the options alone", () => {
-    assert.deepEqual(departures(native, recorded("vxlan", native)), [
+    assert.deepEqual(departures(native, { ...recorded("vxlan", native), health: reached }), [
       "agent option tunnel: disabled / vxlan",
       "agent option auto-direct-node-routes: true / false",
       "agent option ipv4-native-routing-cidr: 10.42.0.0/16 / none",
     ]);
   });
 
-  const right = recorded("vxlan", vxlan);
+  const right = { ...recorded("vxlan", vxlan), health: reached };
   const otherPort = { ...(right.options as object), TunnelPort: 8473 };
-  const reached = { peers: nodes.map(({ name }) => ({ name })) };
   const wrong: readonly [what: string, evidence: Partial<AgentEvidence>, ...departures: string[]][] = [
     ["another port", { options: otherPort }, "agent option tunnel-port: 8472 / 8473"],
     [
@@ -113,7 +124,7 @@ describe("the judge of agents", () => {
       log: text(folder, "agent-log.txt"),
       requested: "native, direct routes",
     });
-    const evidence = { ...recorded("native-direct", asked), options, features };
+    const evidence = { ...recorded("native-direct", asked), options, features, health: reached };
     assert.deepEqual(departures(asked, evidence), []);
     const unforeseen = planned(asked).map((feature) =>
       feature.name === "masquerading" ? { ...feature, effective: feature.requested } : feature,
@@ -131,6 +142,48 @@ describe("the judge of agents", () => {
       'Auto-disabling "enable-node-port", "enable-external-ips", "bpf-lb-sock", "enable-host-port" features and falling back to "enable-host-legacy-routing"',
       'Falling back to iptables-based masquerading. BPF masquerade requires NodePort (--enable-node-port="true")',
     ]);
+  });
+
+  it("judges no health that is switched off", () => {
+    assert.equal(hasNoHealth({ EnableHealthChecking: false }), true);
+    assert.equal(hasNoHealth(right.options), false);
+    assert.equal(hasNoHealth(undefined), false);
+    const names = judgeAgent(vxlan, { ...right, health: "switched off" }, nodes, planned(vxlan)).map(
+      ({ name }) => name,
+    );
+    assert.deepEqual(
+      names.filter((name) => name.startsWith("cilium-health")),
+      [],
+    );
+  });
+
+  it("judges Hubble's relay where it was asked for, and nowhere else", () => {
+    const asked = planned(datapathSchema.parse({ mode: "vxlan", hubble: { relay: true } }));
+    const judged = (found: Record<string, string> | undefined): (string | boolean | null)[][] =>
+      judgeHubble(asked, found, "status 403").map(({ name, found: seen, ok }) => [name, seen, ok]);
+    assert.deepEqual(judged({ "Hubble relay": "on", "Hubble UI": "on" }), [["feature Hubble relay", "on", true]]);
+    assert.deepEqual(judged({ "Hubble relay": "off", "Hubble UI": "off" }), [["feature Hubble relay", "off", false]]);
+    assert.deepEqual(judged(undefined), [["feature Hubble relay", "not read: status 403", null]]);
+  });
+
+  it("tells a feature's last words from another's, and a log that was cut off", () => {
+    const said = (words: string): string => `level=warning msg="${words}" subsys=daemon`;
+    const reasons = (words: string): readonly string[] =>
+      Object.keys(
+        foundByAgent("kn1", {
+          options: right.options,
+          status: JSON.parse(text("vxlan", "cilium-status.json")),
+          log: said(words),
+          requested: "VXLAN",
+        }).reasons,
+      );
+    // 1.13.4 pkg/datapath/linux/bigtcp/bigtcp.go and pkg/bandwidth/bandwidth.go.
+    assert.deepEqual(reasons("IPv6 BIG TCP could not detect host devices. Disabling the feature."), ["IPv6 BIG TCP"]);
+    assert.deepEqual(reasons("BPF bandwidth manager could not detect host devices. Disabling the feature."), [
+      "bandwidth manager",
+    ]);
+    assert.equal(reachesStart(text("vxlan", "agent-log.txt")), true);
+    assert.equal(reachesStart(said("Unable to restore endpoint, ignoring")), false);
   });
 
   it("asks cilium-health again while a host, or an endpoint that could be reached, is not", () => {

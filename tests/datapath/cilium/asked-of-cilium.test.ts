@@ -46,15 +46,33 @@ describe("what a cluster's cilium-config asks for", () => {
     assert.equal(datapathAskedOfCilium({ ...strictTuned, "enable-host-legacy-routing": "true" }).hostRouting, "legacy");
   });
 
+  it("takes BPF host routing for asked where nothing is masqueraded, as iptables then stands in no one's way", () => {
+    const unmasked = { ...strictTuned, "enable-bpf-masquerade": "false", "enable-ipv4-masquerade": "false" };
+    assert.equal(datapathAskedOfCilium(unmasked).hostRouting, "bpf");
+    assert.equal(datapathAskedOfCilium({ ...unmasked, "enable-ipv4-masquerade": "true" }).hostRouting, "legacy");
+    assert.equal(datapathAskedOfCilium({ ...unmasked, "kube-proxy-replacement": "disabled" }).hostRouting, "legacy");
+    // What is written there is asked for, also where the agent will not do it.
+    const written = { ...unmasked, "kube-proxy-replacement": "disabled", "enable-host-legacy-routing": "false" };
+    assert.equal(datapathAskedOfCilium(written).hostRouting, "bpf");
+  });
+
+  it("takes Hubble's relay and UI for asked where they stand", () => {
+    assert.deepEqual(datapathAskedOfCilium({ "enable-hubble": "true" }, { relay: true, ui: false }).hubble, {
+      enabled: true,
+      relay: true,
+      ui: false,
+    });
+  });
+
   it("keeps the tuning where another mode is to be proven, and leaves what is of the old mode", () => {
-    const asked = datapathAskedOfCilium(
-      { ...recorded("vxlan"), "tunnel-port": "8473" },
-      { mode: "native", routes: "direct" },
-    );
+    const asked = datapathAskedOfCilium({ ...recorded("vxlan"), "tunnel-port": "8473" }, undefined, {
+      mode: "native",
+      routes: "direct",
+    });
     assert.ok(asked.mode === "native");
     assert.equal(asked.ipv4NativeRoutingCIDR, "10.42.0.0/16");
     assert.equal(asked.l7Proxy, false);
-    const same = datapathAskedOfCilium({ ...recorded("vxlan"), "tunnel-port": "8473" }, { mode: "vxlan" });
+    const same = datapathAskedOfCilium({ ...recorded("vxlan"), "tunnel-port": "8473" }, undefined, { mode: "vxlan" });
     assert.ok(same.mode === "vxlan");
     assert.equal(same.tunnelPort, 8473);
   });

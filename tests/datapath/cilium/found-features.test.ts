@@ -7,10 +7,18 @@ import {
   featuresFound,
   foundByAgent,
   foundByChecks,
+  withRoutingOfChecks,
   type FoundOnNode,
 } from "../../../datapath/cilium/found-features.ts";
 import type { Check } from "../../../datapath/run/run.ts";
 
+const json = (folder: string, file: string): Record<string, unknown> =>
+  JSON.parse(readFileSync(path.join("tests", "fixtures", "cilium-1.13.4", folder, file), "utf8")) as Record<
+    string,
+    unknown
+  >;
+const recordedOptions = (folder: string) => json(folder, "cilium-config-effective.json");
+const recordedStatus = (folder: string) => json(folder, "cilium-status.json");
 const recorded = (folder: string, requested: string, node = "kn1"): FoundOnNode => {
   const text = (file: string): string =>
     readFileSync(path.join("tests", "fixtures", "cilium-1.13.4", folder, file), "utf8");
@@ -91,6 +99,52 @@ describe("requested against effective, by what a real 1.13.4 agent says", () => 
       requested: "VXLAN",
       reason: "nothing shows it on kn2",
     });
+  });
+
+  it("agrees with what was foreseen of balancing that kube-proxy does", () => {
+    const asked = planned({ mode: "vxlan", l7Proxy: false, loadBalancer: { mode: "dsr", algorithm: "maglev" } });
+    const { values } = foundByAgent("kn1", {
+      options: { ...recordedOptions("vxlan"), NodePortMode: "dsr", NodePortAlg: "maglev" },
+      status: recordedStatus("vxlan"),
+      log: "",
+      requested: "VXLAN",
+    });
+    for (const name of ["load balancer mode", "load balancer algorithm"]) {
+      assert.equal(values[name], asked.find((feature) => feature.name === name)?.effective);
+    }
+  });
+
+  it("does not call routing in effect where a check of routes or packets fails, or could not be judged", () => {
+    const asked = planned({ mode: "vxlan", l7Proxy: false });
+    const check = (ok: boolean | null): Check => ({
+      node: "kn1",
+      name: "pod packets on the wire, bare",
+      expected: "none",
+      found: "12 packets",
+      ok,
+    });
+    const routing = (ok: boolean | null, ...found: FoundOnNode[]) =>
+      featuresFound(asked, withRoutingOfChecks(asked, found, [check(ok)]))[0];
+    const agent = recorded("vxlan", "VXLAN");
+    assert.equal(routing(true, agent)?.effective, "VXLAN");
+    assert.deepEqual(routing(false, agent), {
+      name: "routing",
+      requested: "VXLAN",
+      effective: "something else",
+      reason: "kn1: pod packets on the wire, bare is 12 packets, not none",
+    });
+    assert.equal(routing(null, agent)?.effective, undefined);
+    assert.equal(routing(false, recorded("native-direct", "VXLAN"))?.effective, "native, direct routes");
+  });
+
+  it("shows an agent's last words also on a feature that is in effect, and what is not proven of IPv6", () => {
+    const asked = planned({ mode: "vxlan", l7Proxy: false });
+    const agent = recorded("vxlan", "VXLAN");
+    const reasons = { routing: "the agent says: Unable to install direct node route" };
+    assert.equal(featuresFound(asked, [{ ...agent, reasons }])[0]?.reason, reasons.routing);
+    const six = planned({ mode: "vxlan", l7Proxy: false, ipv6: { enabled: true } });
+    const found = featuresFound(six, [{ ...agent, values: { ...agent.values, IPv6: "on" } }]);
+    assert.match(found.find(({ name }) => name === "IPv6")?.reason ?? "", /proven for IPv4 alone/);
   });
 
   it("refuses what is no agent's status", () => {
