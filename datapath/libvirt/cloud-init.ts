@@ -44,12 +44,16 @@ const sysctls: Readonly<Record<string, number>> = {
 /** A router whose packets leave by the NIC that they came by tells their senders of a shorter way, past what is measured. */
 const routerSysctls: Readonly<Record<string, number>> = { "net.ipv4.conf.*.send_redirects": 0 };
 
+/** What would load a machine at an hour of its own, while something is measured. */
+const disturbing = ["apt-daily.timer", "apt-daily-upgrade.timer"];
+
 function yaml(value: unknown): string {
   return stringify(value, { lineWidth: 0 });
 }
 
 /**
- * cloud-init's user-data: who may log in, what is installed, what K3s and Cilium need of the kernel.
+ * cloud-init's user-data: who may log in, what is installed, what K3s and Cilium need of the kernel. networkd is told to keep
+ * routes and rules that are not its own: when it starts again, it would take Cilium's away (cilium/cilium#18706).
  * @param forwards whether the machine routes between others, and is no node
  */
 export function userData(
@@ -85,13 +89,19 @@ export function userData(
         path: "/etc/sysctl.d/90-datapath-lab.conf",
         content: lines(Object.entries(settings).map(([key, value]) => `${key} = ${value}`)),
       },
+      {
+        path: "/etc/systemd/networkd.conf.d/90-datapath-lab.conf",
+        content: lines(["[Network]", "ManageForeignRoutes=no", "ManageForeignRoutingPolicyRules=no"]),
+      },
     ],
     runcmd: [
       ["systemctl", "restart", "systemd-modules-load.service"],
       ["systemctl", "restart", "systemd-sysctl.service"],
-      // kubelet refuses to start beside swap; the target is what would turn it on at the next boot.
+      ["systemctl", "restart", "systemd-networkd.service"],
+      // Pods' memory limits count on memory that is not swapped; the target is what would turn it on at the next boot.
       ["swapoff", "--all"],
-      ["systemctl", "mask", "swap.target"],
+      ["systemctl", "stop", ...disturbing],
+      ["systemctl", "mask", "--no-reload", "swap.target", ...disturbing],
     ],
     final_message: "datapath-lab: cloud-init ended after $UPTIME seconds",
   };
@@ -114,6 +124,8 @@ export function networkConfig(lab: LibvirtLab, machines: LibvirtMachines, machin
         "set-name": "eth0",
         dhcp4: false,
         dhcp6: false,
+        // Nobody advertises routes here: networkd would wait twelve seconds for it before it calls the machine online.
+        "accept-ra": false,
         addresses: [`${machine.address}/${prefixLength}`],
         mtu: machines.mtuBytes,
         routes: [{ to: "0.0.0.0/0", via: gateway }],
