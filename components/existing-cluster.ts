@@ -30,6 +30,8 @@ export class ExistingCluster extends pulumi.ComponentResource {
         ...(machines.context === undefined ? {} : { context: machines.context }),
         // Another address or another credential is no other cluster.
         clusterIdentifier: `${pulumi.getProject()}/${pulumi.getStack()}`,
+        // What an update made that was killed before it could note it.
+        upsertExistingObjects: true,
       },
       { parent: this },
     );

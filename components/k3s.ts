@@ -149,6 +149,8 @@ export class K3s extends pulumi.ComponentResource {
         clusterIdentifier: [pulumi.getProject(), pulumi.getStack(), first.machine.made && first.machine.incarnation]
           .filter((part) => part !== undefined)
           .join("/"),
+        // What an update made that was killed before it could note it.
+        upsertExistingObjects: true,
       },
       { parent: this },
     );

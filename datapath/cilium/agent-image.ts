@@ -1,15 +1,18 @@
 import { z } from "zod";
 import { chartVersion } from "./chart.ts";
 
-/** What the chart's values say of the agent's image (1.13.4 templates/_helpers.tpl, cilium.image). */
+/**
+ * What the chart's values say of the agent's image (templates/_helpers.tpl, cilium.image). Defaults are those of the published
+ * chart 1.13.4, which has a digest; the chart in Cilium's source has none.
+ */
 const imageValues = z.object({
   image: z
     .object({
       override: z.string().nullish(),
       repository: z.string().default("quay.io/cilium/cilium"),
       tag: z.string().default(`v${chartVersion}`),
-      digest: z.string().default(""),
-      useDigest: z.boolean().default(false),
+      digest: z.string().default("sha256:bde8800d61aaad8b8451b10e247ac7bdeb7af187bb698f83d40ad75a38c1ee6b"),
+      useDigest: z.boolean().default(true),
       pullPolicy: z.string().default("IfNotPresent"),
     })
     .prefault({}),

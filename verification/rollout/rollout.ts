@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { ApiException, CoreV1Api, type KubeConfig } from "@kubernetes/client-node";
 import { outdatedAgents, rolloutState, stalePods, type RolloutObservation } from "../../datapath/cilium/rollout.ts";
 import { clientConfig } from "../client-config.ts";
+import { answered, apiFailure } from "../cluster/pods.ts";
 import { endKubeRouter, removeLeftRoutes } from "./left-routes.ts";
 import { networkedPods, observe } from "./observe.ts";
 import { seenChange, type SeenChange } from "./replies.ts";
@@ -66,8 +67,8 @@ async function untilRolledOut(
     let missing: readonly string[];
     let hopeless = false;
     try {
-      const routers = spec.leftRoutes.includes("kube-router") ? await endKubeRouter(config) : [];
-      const seen = await observe(config, spec.definitions);
+      const routers = spec.leftRoutes.includes("kube-router") ? await answered(endKubeRouter(config)) : [];
+      const seen = await answered(observe(config, spec.definitions));
       const state = rolloutState(seen);
       if (state.done && routers.length === 0) return seen;
       ({ hopeless } = state);
@@ -79,7 +80,7 @@ async function untilRolledOut(
       missing = [...state.missing, ...routers.map((name) => `${name} of the datapath before still ends`)];
     } catch (error) {
       // The API may be away for a while, for one when its own node's agent restarts.
-      missing = [`the API server does not answer: ${reasonOf(error)}`];
+      missing = [`the API server does not answer: ${apiFailure(error)}`];
     }
     const text = missing.join("\n  ");
     if (hopeless) throw new Error(`Cilium can't start with this configuration:\n  ${text}`);
@@ -98,11 +99,6 @@ function untimed(line: string): string {
   return line.replace(/the agent ended \d+ times with/, "the agent ended with");
 }
 
-/** An API error's message has the request's headers in it; its code and reason are enough. */
-function reasonOf(error: unknown): string {
-  if (error instanceof ApiException) return `status ${error.code}`;
-  return error instanceof Error ? error.message : String(error);
-}
 
 async function renewPods(
   config: KubeConfig,

@@ -29,17 +29,18 @@ describe("Commands that reach Hubble", () => {
 describe("The agent's image", () => {
   it("is the chart's, unless the values name another, a digest, a pull policy or secrets", () => {
     assert.deepEqual(agentImage({}), {
-      image: "quay.io/cilium/cilium:v1.13.4",
+      image: "quay.io/cilium/cilium:v1.13.4@sha256:bde8800d61aaad8b8451b10e247ac7bdeb7af187bb698f83d40ad75a38c1ee6b",
       imagePullPolicy: "IfNotPresent",
       imagePullSecrets: [],
     });
     assert.deepEqual(
       agentImage({
-        image: { repository: "mirror.test/cilium", useDigest: true, digest: "sha256:aa", pullPolicy: "Never" },
+        image: { repository: "mirror.test/cilium", digest: "sha256:aa", pullPolicy: "Never" },
         imagePullSecrets: [{ name: "mirror" }],
       }),
       { image: "mirror.test/cilium:v1.13.4@sha256:aa", imagePullPolicy: "Never", imagePullSecrets: ["mirror"] },
     );
+    assert.equal(agentImage({ image: { useDigest: false } }).image, "quay.io/cilium/cilium:v1.13.4");
     assert.equal(agentImage({ image: { override: "localhost/own:1", tag: "unread" } }).image, "localhost/own:1");
   });
 });
