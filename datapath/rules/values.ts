@@ -147,6 +147,9 @@ function bypassingOptions(free: FreeValue): Violation[] {
   });
 }
 
+/** Values of a release that follow from how its roll-out is to go (`releaseValues`). */
+const rollOutPaths: ReadonlySet<string> = new Set(["rollOutCiliumPods", "updateStrategy"]);
+
 /** What free-form chart values may not say. */
 export const valueRules: readonly Rule[] = [
   {
@@ -181,6 +184,23 @@ export const valueRules: readonly Rule[] = [
     wayOut: "Leave it out of values, and say it with the key that the message names.",
     source: "chart 1.13.4, templates/cilium-configmap.yaml",
     violations: ({ datapath }) => freeValues(datapath.values).flatMap((value) => contradiction(value, datapath)),
+  },
+  {
+    id: "values-roll-out",
+    severity: "error",
+    key: "datapath.values",
+    when: "values says how agents are restarted",
+    message: "cilium.rollOut decides how agents are restarted.",
+    wayOut: "Leave it out, and say it with cilium.rollOut.",
+    source: "docs/decisions/0010-agents-all-at-once.md",
+    violations: ({ datapath }) =>
+      freeValues(datapath.values)
+        .filter(({ path }) => path !== undefined && rollOutPaths.has(path))
+        .map((value) => ({
+          key: keyOf(value),
+          message: `${value.written} is decided by cilium.rollOut.`,
+          wayOut: "Leave it out, and say it with cilium.rollOut.",
+        })),
   },
   {
     id: "values-twice",

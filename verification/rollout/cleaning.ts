@@ -23,8 +23,8 @@ const nodeList = z.object({
 });
 
 /**
- * Removes from every node what an uninstalled Cilium left there: its links, routes, rules, BPF maps and programs, by a pod on each node in the
- * agent's own image; then its objects of the nodes, so that pod CIDRs are given anew. Those objects are also the mark: where there
+ * Removes from every node that Cilium ran on what it left there: its links, routes, rules, BPF maps and programs, by a pod on each
+ * of them in the agent's own image; then its objects of the nodes, so that pod CIDRs are given anew. Those objects are also the mark: where there
  * are none, Cilium never ran, or all is done already. Pods that had their network from it have none after that.
  * @returns names of the nodes
  * @throws Error that names each node that is not clean and why
@@ -42,8 +42,10 @@ export async function cleanNodes(
   });
   const known = await ciliumNodesOf(custom);
   if (known.length === 0) return [];
+  const ran = new Set(known.map(({ metadata }) => metadata.name));
   const { items } = await core.listNode();
-  const nodes = items.flatMap(({ metadata }) => metadata?.name ?? []).sort();
+  // A node that Cilium never ran on has nothing of it: Windows, a virtual kubelet.
+  const nodes = items.flatMap(({ metadata }) => (ran.has(metadata?.name ?? "") ? (metadata?.name ?? []) : [])).sort();
   const podCidrs = known.flatMap(({ spec }) => spec.ipam.podCIDRs);
   await removePods(core, limit);
   try {

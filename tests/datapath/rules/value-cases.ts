@@ -43,6 +43,19 @@ export const valueCases: readonly Case[] = [
     ],
   },
   {
+    id: "values-roll-out",
+    severity: "error",
+    bad: vxlan({ values: { updateStrategy: { type: "OnDelete" } } }),
+    good: vxlan({ values: { debug: { enabled: true } } }),
+    finds: [
+      {
+        key: "datapath.values.updateStrategy",
+        message: "updateStrategy is decided by cilium.rollOut.",
+        wayOut: "Leave it out, and say it with cilium.rollOut.",
+      },
+    ],
+  },
+  {
     id: "values-twice",
     severity: "error",
     bad: vxlan({ values: { debug: { enabled: true }, "debug.enabled": false } }),
