@@ -112,6 +112,8 @@ export class Libvirt extends pulumi.ComponentResource {
           LAB_IMAGE_FORMAT: config.image.format,
           LAB_IMAGE_DISK_BYTES: `${config.diskGibibytes * bytesPerGibibyte}`,
           LAB_CACHE: cacheFolder(),
+          // Not read by the script: where the volume has to be made again, the file is looked for again.
+          LAB_VOLUME: baseVolume,
           ...(config.image.path === undefined
             ? { LAB_IMAGE_URLS: (config.image.urls ?? []).join(" ") }
             : { LAB_IMAGE_PATH: expandHome(config.image.path) }),
@@ -212,5 +214,5 @@ function imageChecksum({ image }: LibvirtMachines): string {
 }
 
 function cacheFolder(): string {
-  return path.join(process.env["XDG_CACHE_HOME"] ?? path.join(homedir(), ".cache"), "datapath-lab");
+  return path.join(process.env["XDG_CACHE_HOME"] || path.join(homedir(), ".cache"), "datapath-lab");
 }

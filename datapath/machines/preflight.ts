@@ -3,7 +3,7 @@ import type { LabConfig } from "../config/lab.ts";
 import type { Finding } from "../findings.ts";
 import { k3sApiPort } from "../k3s/k3s-config.ts";
 import { checkKernel } from "./kernel.ts";
-import { tunnelPort } from "../plan/plan.ts";
+import { speaksBgp, tunnelPort } from "../plan/plan.ts";
 
 /** What scripts/machine/facts found on a machine. */
 export const machineFacts = z.object({
@@ -119,6 +119,17 @@ const ports: Readonly<Record<string, string>> = {
   "tcp/4244": "Hubble",
 };
 
+/** Ports that a lab with this config needs free on its machines, as protocol/port, and who needs each. */
+function neededPorts({ datapath, k3s }: LabConfig): Record<string, string> {
+  return {
+    ...ports,
+    ...(datapath.mode === "native" ? {} : { [`udp/${tunnelPort(datapath)}`]: `the ${datapath.mode} tunnel` }),
+    ...(k3s.servers > 1 ? { "tcp/2379": "etcd, for clients", "tcp/2380": "etcd, for its peers" } : {}),
+    ...(speaksBgp(datapath) ? { "tcp/179": "BGP" } : {}),
+    ...(datapath.encryption === "wireguard" ? { "udp/51871": "Cilium's WireGuard" } : {}),
+  };
+}
+
 /**
  * Judges what machines said of themselves, all of them and everything at once.
  * @param lab which lab asks: what it brought to a machine itself is no leftover
@@ -225,12 +236,7 @@ function judgeMachine(facts: MachineFacts, config: LabConfig, wanted: Floors, la
   // What is left is removed before K3s comes; what listens is part of it.
   const isCleaned = config.k3s.clean && facts.leftovers.length > 0;
   if (facts.mark !== lab && !isCleaned) {
-    const { datapath } = config;
-    const needed = {
-      ...ports,
-      ...(datapath.mode === "native" ? {} : { [`udp/${tunnelPort(datapath)}`]: `the ${datapath.mode} tunnel` }),
-    };
-    for (const [port, use] of Object.entries(needed)) {
+    for (const [port, use] of Object.entries(neededPorts(config))) {
       if (facts.listens.includes(port)) {
         add(
           "machine-port",

@@ -39,6 +39,8 @@ owner_of() {
 }
 
 is_running() { [ "$(virsh domstate "$1" 2>/dev/null)" = running ]; }
+# is_active DOMAIN: whether it has a process, also one that is paused, as where its disk's file system is full
+is_active() { case $(virsh domstate "$1" 2>/dev/null) in '' | 'shut off' | crashed) false ;; esac; }
 
 # refresh POOL: lets the pool see the files that came and went. libvirt refuses while a volume of it is made or filled.
 refresh() {

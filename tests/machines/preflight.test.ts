@@ -88,6 +88,14 @@ describe("The preflight", () => {
     ]);
     const native = labConfig.parse({ datapath: { mode: "native" } });
     assert.deepEqual(messages(facts({}, ["listens\tudp/8472"]), {}, native), []);
+    const more = ["listens\ttcp/2380", "listens\ttcp/179", "listens\tudp/51871"];
+    assert.deepEqual(messages(facts({}, more)), []);
+    const routes = { kind: "bgp", speaker: "kube-router" };
+    const all = labConfig.parse({ k3s: { servers: 3 }, datapath: { mode: "native", routes, encryption: "wireguard" } });
+    assert.deepEqual(
+      messages(facts({}, more), {}, all).map((message) => /listens on (\S+)/.exec(message)?.[1]),
+      ["tcp/2380", "tcp/179", "udp/51871"],
+    );
   });
 
   it("names what another K3s or CNI left behind, but not what this lab brought itself", () => {
