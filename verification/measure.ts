@@ -2,6 +2,7 @@ import type { Latency, Path, Run, Sample } from "../datapath/run/run.ts";
 import { kindsOfRound, type RoundSettings, type SampleKind } from "../datapath/run/round.ts";
 import { paths as orderOfPaths } from "../datapath/run/run-words.ts";
 import { latencyOf } from "../datapath/run/statistics.ts";
+import { errorText } from "./error-text.ts";
 import type { Host, Hosts, RunningCommand } from "./hosts/host.ts";
 import { parseIperf3, parseIperf3Udp } from "./parsers/iperf3.ts";
 import { parseRoundTrips } from "./parsers/ping.ts";
@@ -16,6 +17,8 @@ export interface MeasuredPath {
   readonly client: Host;
   readonly server: Host;
   readonly serverAddress: string;
+  /** Why its iperf3 server does not stand: whoever answers there is another, and nothing is measured against it. */
+  readonly unserved?: string;
 }
 
 /** What is measured, and how much of it. */
@@ -82,7 +85,9 @@ export type Extent =
 /** How long iperf3 may take beyond what it was told to: connecting, the last packets, the exchange of results. */
 const graceSeconds = 15;
 
-function clientOf({ serverAddress }: MeasuredPath): string[] {
+/** Words that run a client. Throws where its server does not stand. */
+function clientOf({ serverAddress, unserved }: MeasuredPath): string[] {
+  if (unserved !== undefined) throw new Error(`no iperf3 server at ${serverAddress}: ${unserved}`);
   return ["iperf3", "--client", serverAddress, "--port", `${port}`, "--connect-timeout", "3000"];
 }
 
@@ -127,14 +132,26 @@ async function iperf3Udp(
   return parseIperf3Udp(result.stdout.toString());
 }
 
-/** Starts an iperf3 server at the far end of each path, waits until all listen, and ends them after `work`. */
-export async function withServers<T>(paths: readonly MeasuredPath[], work: () => Promise<T>): Promise<T> {
-  const servers: RunningCommand[] = paths.map(({ server }) =>
-    server.start(["iperf3", "--server", "--port", `${port}`, "--forceflush"]),
-  );
+/**
+ * Starts an iperf3 server at the far end of each path, at that end's own address, waits until all listen, and ends them after
+ * `work`, which gets the paths, marked where a server does not stand.
+ */
+export async function withServers<T>(
+  paths: readonly MeasuredPath[],
+  work: (paths: readonly MeasuredPath[]) => Promise<T>,
+): Promise<T> {
+  const servers: RunningCommand[] = [];
   try {
-    await Promise.all(servers.map((server) => server.waitForOutput("Server listening", 10)));
-    return await work();
+    for (const { server, serverAddress } of paths) {
+      servers.push(server.start(["iperf3", "--server", "--bind", serverAddress, "--port", `${port}`, "--forceflush"]));
+    }
+    const listening = await Promise.allSettled(servers.map((server) => server.waitForOutput("Server listening", 10)));
+    return await work(
+      paths.map((path, index) => {
+        const state = listening[index];
+        return state?.status === "rejected" ? { ...path, unserved: errorText(state.reason) } : path;
+      }),
+    );
   } finally {
     await Promise.allSettled(servers.map((server) => server.stop()));
   }
@@ -166,7 +183,7 @@ async function takeSample(
   const about = { path, streams, round, from, to, startedAt: new Date().toISOString(), durationSeconds };
   const failed = (error: unknown): { outcome: "failed"; reason: string } => ({
     outcome: "failed",
-    reason: error instanceof Error ? error.message : String(error),
+    reason: errorText(error),
   });
   if (protocol === "tcp") {
     const result = await iperf3(measured, { streams, durationSeconds, warmUpSeconds })
@@ -192,6 +209,8 @@ export async function measureLatency({ client, serverAddress }: MeasuredPath): P
 
 /** Longer than the pings take, also where each waits for the next. */
 const loadSeconds = 30;
+/** How long the load runs before the first ping: TCP's slow start is over by then. */
+const leadSeconds = 0.5;
 
 /** As measureLatency, while one TCP stream fills the path. Rejects where the stream ends before the pings do. */
 export async function measureLatencyUnderLoad(measured: MeasuredPath): Promise<Latency> {
@@ -200,10 +219,11 @@ export async function measureLatencyUnderLoad(measured: MeasuredPath): Promise<L
     "--time",
     `${loadSeconds}`,
     "--interval",
-    "0.1",
+    `${leadSeconds}`,
     "--forceflush",
   ]);
-  const underLoad = load.waitForOutput("connected to", 10).then(() => measureLatency(measured));
+  // The first interval's line: "[  5]   0.00-0.50   sec  1.02 GBytes  …".
+  const underLoad = load.waitForOutput("   sec  ", 10).then(() => measureLatency(measured));
   const latency = await underLoad.finally(() => load.stop());
   const { stdout, stderr } = await load.stop();
   const said = `${stdout.toString()}${stderr}`;

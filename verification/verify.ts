@@ -25,6 +25,7 @@ import {
 import type { VerificationSpec } from "./spec.ts";
 import { nicDriver, offloads, toolVersions } from "./conditions.ts";
 import { asError } from "./as-error.ts";
+import { errorText } from "./error-text.ts";
 
 /** Where progress goes: one line a step, without a line end. */
 export type Progress = (line: string) => void;
@@ -90,18 +91,19 @@ export async function verify(
   if (askAgents !== undefined) progress(`asking the agents of ${nodes.length} nodes`);
   const agents = await askAgents?.();
 
-  const paths = measuredPaths(hosts, [first, second], settings);
-  const [podToPod] = paths;
   const pairs = probedPairs(nodes);
 
-  return withServers(paths, async () => {
+  return withServers(measuredPaths(hosts, [first, second], settings), async (paths) => {
+    for (const { serverAddress, unserved } of paths) {
+      if (unserved !== undefined) progress(`no iperf3 server at ${serverAddress}: ${unserved}`);
+    }
     progress(`capturing on every node's NIC while path MTU and masquerading are probed (${pairs.length} paths)`);
     const masqueradePeer = new Map(nodes.map((node, index) => [node.name, nodes[(index + 1) % nodes.length] ?? first]));
     const { captured, loaded } = await captureDuring(hosts, nodes, async () => {
       const complaints = await inParallel(nodes, parallelProbes, (node) =>
         pingNode(hosts, node, masqueradePeer.get(node.name) ?? first).catch((error: unknown) => asError(error).message),
       );
-      // The probes are what every NIC has to show; one path carries a real load.
+      // The probes are what every NIC has to show.
       const pathMtu = await inParallel(pairs, parallelProbes, async ([from, to]) => ({
         from: from.name,
         to: to.name,
@@ -113,9 +115,12 @@ export async function verify(
         ).catch(asError),
       }));
       signal.throwIfAborted();
-      await iperf3(podToPod, { streams: 1, megabytes: warmUpMegabytes }).catch((error: unknown) =>
-        progress(`warm-up load from pod to pod failed: ${error instanceof Error ? error.message : String(error)}`),
-      );
+      // Between pods it is the load that the wire has to show; every path is warm after it.
+      for (const measured of paths) {
+        await iperf3(measured, { streams: 1, megabytes: warmUpMegabytes }).catch((error: unknown) =>
+          progress(`warm-up load of ${pathName(measured.path)} failed: ${errorText(error)}`),
+        );
+      }
       return { complaints, pathMtu };
     });
 
@@ -162,13 +167,15 @@ export async function verify(
     let latencyUnderLoad: Run["latencyUnderLoad"];
     if (verdict !== "contradicted" || !settings.enforce) {
       progress(`latency: ping from ${first.name} to ${second.name}, pods and nodes`);
-      latency = await latencyByPath(paths, measureLatency);
+      const without = (what: string) => (error: unknown) => {
+        signal.throwIfAborted();
+        progress(`no ${what}: ${errorText(error)}`);
+        return undefined;
+      };
+      latency = await latencyByPath(paths, measureLatency).catch(without("latency"));
       if (settings.latencyUnderLoad) {
         progress("latency under load: the same while one TCP stream fills the path");
-        latencyUnderLoad = await latencyByPath(paths, measureLatencyUnderLoad).catch((error: unknown) => {
-          progress(`no latency under load: ${asError(error).message}`);
-          return undefined;
-        });
+        latencyUnderLoad = await latencyByPath(paths, measureLatencyUnderLoad).catch(without("latency under load"));
       }
       const kinds = kindsOfRound(
         paths.map(({ path }) => path),

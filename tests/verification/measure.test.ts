@@ -9,6 +9,7 @@ import {
   measureLatency,
   measureLatencyUnderLoad,
   takeSamples,
+  withServers,
   type MeasureSettings,
 } from "../../verification/measure.ts";
 
@@ -127,6 +128,45 @@ describe("what is measured", () => {
     const client = "iperf3 --client 10.42.1.10 --port 5201 --connect-timeout 3000 --json --time 2 --omit 1";
     assert.equal(asked[0], `node-1/pod ${client} --parallel 1`);
     assert.equal(asked[2], `node-1/pod ${client} --udp --bitrate 100M --length 1200`);
+  });
+});
+
+describe("iperf3 servers", () => {
+  it("listen at the far ends' own addresses; one that does not start is told, and the rest goes on", async () => {
+    const started: string[] = [];
+    const stopped: string[] = [];
+    const host = (place: string): Host => ({
+      run: () => Promise.reject(new Error(`${place} measures nothing here`)),
+      start: (command) => {
+        started.push(`${place} ${command.join(" ")}`);
+        return {
+          waitForOutput: () =>
+            place === "node-2" ? Promise.reject(new Error("Address already in use")) : Promise.resolve(),
+          stop: () => {
+            stopped.push(place);
+            return Promise.resolve(result(""));
+          },
+        };
+      },
+    });
+    const hosts: Hosts = { node: host, pod: (name) => host(`${name}/pod`), secondPod: (name) => host(`${name}/pod-2`) };
+    const served = await withServers(measuredPaths(hosts, [first, second], settings), (paths) =>
+      Promise.resolve(paths),
+    );
+    assert.deepEqual(
+      started.map((line) => line.replace(/ iperf3 --server --bind (\S+) .*/, " $1")),
+      ["node-2/pod 10.42.1.10", "node-2 172.30.0.6", "node-1/pod-2 10.42.0.11"],
+    );
+    for await (const { path: name, result: found } of takeSamples(served, { ...settings, streams: [1], samples: 1 })) {
+      // Whoever has the port there is not measured against.
+      if (name === "nodeToNode") {
+        assert.deepEqual(found, {
+          outcome: "failed",
+          reason: "no iperf3 server at 172.30.0.6: Address already in use",
+        });
+      } else assert.equal(found.outcome, "failed", "this host measures nothing");
+    }
+    assert.equal(stopped.length, 3);
   });
 });
 

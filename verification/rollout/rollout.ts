@@ -99,7 +99,6 @@ function untimed(line: string): string {
   return line.replace(/the agent ended \d+ times with/, "the agent ended with");
 }
 
-
 async function renewPods(
   config: KubeConfig,
   spec: RolloutSpec,
