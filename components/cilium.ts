@@ -9,7 +9,6 @@ import { releaseValues } from "../datapath/cilium/helm-values.ts";
 import { leftRoutes } from "../datapath/cilium/left-routes.ts";
 import { podAddresses } from "../datapath/cilium/pod-addresses.ts";
 import { datapathTitle } from "../datapath/plan/plan.ts";
-import { prepareInstall, prepareUpgrade } from "../verification/rollout/release.ts";
 import { rolloutResult, type RolloutResult, type RolloutSpec } from "../verification/rollout/spec.ts";
 import type { ClusterAddress } from "../verification/client-config.ts";
 import { nodeAsPerson } from "./scripts.ts";
@@ -55,10 +54,17 @@ export class Cilium extends pulumi.ComponentResource {
       });
       const clean = replace ? { image: agentImage(values), limitSeconds: rolloutTimeoutSeconds } : undefined;
       const addresses = podAddresses(datapath);
+      // Loaded where it is called: a client of Kubernetes' API takes longer to load than all of the program, at every preview.
+      const preparation = () => import("../verification/rollout/release.ts");
       const beforeCreate = async (): Promise<void> =>
-        prepareInstall({ ...(await cluster()), addresses, adopt, ...(clean === undefined ? {} : { clean }) });
+        (await preparation()).prepareInstall({
+          ...(await cluster()),
+          addresses,
+          adopt,
+          ...(clean === undefined ? {} : { clean }),
+        });
       const beforeUpdate = async (): Promise<void> =>
-        prepareUpgrade({
+        (await preparation()).prepareUpgrade({
           ...(await cluster()),
           addresses,
           limitSeconds: releaseTimeoutSeconds + rolloutTimeoutSeconds,
