@@ -119,20 +119,43 @@ const ports: Readonly<Record<string, string>> = {
   "tcp/4244": "Hubble",
 };
 
+/** Ports that the datapath and the machine's part in the cluster need beside those. */
+function furtherPorts({ datapath }: LabConfig, isEtcdServer: boolean): Readonly<Record<string, string>> {
+  return {
+    ...(datapath.mode === "native" ? {} : { [`udp/${tunnelPort(datapath)}`]: `the ${datapath.mode} tunnel` }),
+    // K3s v1.26 requirements: only where servers have an etcd together.
+    ...(isEtcdServer ? { "tcp/2379": "etcd's clients", "tcp/2380": "etcd's peers" } : {}),
+    // Cilium's own speaker calls its peers, and does not listen.
+    ...(datapath.mode === "native" && datapath.routes.kind === "bgp" && datapath.routes.speaker === "kube-router"
+      ? { "tcp/179": "kube-router" }
+      : {}),
+    // 1.13.4 pkg/wireguard/types/types.go.
+    ...(datapath.encryption === "wireguard" ? { "udp/51871": "WireGuard" } : {}),
+  };
+}
+
 /**
  * Judges what machines said of themselves, all of them and everything at once.
  * @param lab which lab asks: what it brought to a machine itself is no leftover
+ * @param servers names of the machines that are going to be servers of K3s
  */
 export function judgeMachines(
   machines: readonly MachineFacts[],
   config: LabConfig,
   wanted: Floors,
   lab: string,
+  servers: readonly string[] = [],
 ): Finding[] {
-  return machines.flatMap((facts) => judgeMachine(facts, config, wanted, lab));
+  return machines.flatMap((facts) => judgeMachine(facts, config, wanted, lab, servers));
 }
 
-function judgeMachine(facts: MachineFacts, config: LabConfig, wanted: Floors, lab: string): Finding[] {
+function judgeMachine(
+  facts: MachineFacts,
+  config: LabConfig,
+  wanted: Floors,
+  lab: string,
+  servers: readonly string[],
+): Finding[] {
   const { name } = facts;
   const found: Finding[] = [];
   const add = (id: string, message: string, wayOut: string, severity: Finding["severity"] = "error"): void => {
@@ -225,11 +248,7 @@ function judgeMachine(facts: MachineFacts, config: LabConfig, wanted: Floors, la
   // What is left is removed before K3s comes; what listens is part of it.
   const isCleaned = config.k3s.clean && facts.leftovers.length > 0;
   if (facts.mark !== lab && !isCleaned) {
-    const { datapath } = config;
-    const needed = {
-      ...ports,
-      ...(datapath.mode === "native" ? {} : { [`udp/${tunnelPort(datapath)}`]: `the ${datapath.mode} tunnel` }),
-    };
+    const needed = { ...ports, ...furtherPorts(config, servers.length > 1 && servers.includes(name)) };
     for (const [port, use] of Object.entries(needed)) {
       if (facts.listens.includes(port)) {
         add(
