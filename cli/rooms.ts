@@ -43,6 +43,7 @@ export const rooms: readonly Room[] = [
       "components/scripts.ts",
       "components/refusal.ts",
       "datapath",
+      "offline/home.ts",
       "verification",
     ],
     withoutPackages: ["@pulumi/kubernetes", "@kubernetes/client-node"],

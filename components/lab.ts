@@ -86,7 +86,11 @@ export class DatapathLab extends pulumi.ComponentResource {
         break;
       }
       case "hosts": {
-        const given = new Hosts("machines", { machines, datapath, strict, clean: config.k3s.clean }, parent);
+        const given = new Hosts(
+          "machines",
+          { machines, datapath, strict, clean: config.k3s.clean, servers: config.k3s.servers },
+          parent,
+        );
         this.nodes = named(given.machines);
         this.plan = previewPlan(config);
         ({ kubeconfig: this.kubeconfig, verification: this.verification } = this.#cluster(config, given, false));

@@ -14,6 +14,8 @@ export interface HostsArgs {
   readonly strict: boolean;
   /** Whether leftovers of another K3s or CNI are going to be removed; false where absent. */
   readonly clean?: boolean;
+  /** How many of them, the first ones, are going to be servers of K3s; 1 where absent. */
+  readonly servers?: number;
 }
 
 /** Machines that exist already: nothing is made, all of them are looked at before anything is installed. */
@@ -50,6 +52,7 @@ export class Hosts extends pulumi.ComponentResource {
         datapath: args.datapath,
         strict: args.strict,
         clean: args.clean ?? false,
+        servers: args.servers ?? 1,
         floors: {
           memoryMebibytes: minimumMemoryMebibytes,
           diskGibibytes: minimumDiskGibibytes,

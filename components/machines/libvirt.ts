@@ -1,5 +1,3 @@
-import { homedir } from "node:os";
-import path from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { RandomId } from "@pulumi/random";
@@ -8,6 +6,7 @@ import type { LibvirtMachines } from "../../datapath/config/libvirt.ts";
 import { allMachines, libvirtLab, type LibvirtLab, type LibvirtMachine } from "../../datapath/libvirt/lab.ts";
 import { bringsRouter, routerShare } from "../../datapath/libvirt/router.ts";
 import { networkXml, poolXml, probeDomainXml, probeName, type Accelerator } from "../../datapath/libvirt/xml.ts";
+import { cacheFolder } from "../../offline/home.ts";
 import { checksumOf, expandHome } from "../local-file.ts";
 import { asPerson } from "../scripts.ts";
 import { standingOf } from "./libvirt-host.ts";
@@ -112,8 +111,8 @@ export class Libvirt extends pulumi.ComponentResource {
           LAB_IMAGE_FORMAT: config.image.format,
           LAB_IMAGE_DISK_BYTES: `${config.diskGibibytes * bytesPerGibibyte}`,
           LAB_CACHE: cacheFolder(),
-          // Not read by the script: where the volume has to be made again, the file is looked for again.
-          LAB_VOLUME: baseVolume,
+          // Not read: a base that is made anew needs the file again, which may have left the cache.
+          LAB_BASE: baseVolume,
           ...(config.image.path === undefined
             ? { LAB_IMAGE_URLS: (config.image.urls ?? []).join(" ") }
             : { LAB_IMAGE_PATH: expandHome(config.image.path) }),
@@ -211,8 +210,4 @@ function imageChecksum({ image }: LibvirtMachines): string {
   if (image.sha256 !== undefined) return image.sha256;
   if (image.path !== undefined) return checksumOf(image.path, "machines.image.path");
   throw new Error("machines.image has no checksum, which the rules of the config don't let pass");
-}
-
-function cacheFolder(): string {
-  return path.join(process.env["XDG_CACHE_HOME"] || path.join(homedir(), ".cache"), "datapath-lab");
 }

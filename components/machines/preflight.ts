@@ -19,6 +19,8 @@ export interface PreflightArgs {
   readonly strict: boolean;
   /** Whether leftovers of another K3s or CNI are going to be removed; false where absent. */
   readonly clean?: boolean;
+  /** How many of the machines, the first ones, are going to be servers of K3s; 1 where absent. */
+  readonly servers?: number;
   readonly floors: Floors;
 }
 
@@ -38,7 +40,7 @@ export class Preflight extends pulumi.ComponentResource {
 
   constructor(name: string, args: PreflightArgs, opts?: pulumi.ComponentResourceOptions) {
     super("datapath-lab:machines:Preflight", name, { machines: args.machines.map(({ name }) => name) }, opts);
-    const { machines, datapath, strict, clean = false, floors } = args;
+    const { machines, datapath, strict, clean = false, servers = 1, floors } = args;
     const spec = pulumi
       .output(machines.map(({ name, address, connection }) => ({ name, address, connection })))
       .apply((connected) =>
@@ -48,6 +50,7 @@ export class Preflight extends pulumi.ComponentResource {
           datapath,
           strict,
           clean,
+          servers,
           floors,
         }),
       );

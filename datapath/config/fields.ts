@@ -29,6 +29,9 @@ export const ipv6Cidr = z.string().check((context) => {
 /** An IPv4 address in four-part notation. */
 export const ipv4Address = z.ipv4("no IPv4 address in four-part notation");
 
+/** A SHA-256 checksum as sha256sum prints it. */
+export const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "no SHA-256 checksum: 64 hexadecimal digits in lower case");
+
 /** How a schema may be written in short, for the JSON Schema of editors. */
 interface ShortForm {
   /** The key that a bare word stands for. */

@@ -1,12 +1,11 @@
 import { z } from "zod";
+import { sha256 } from "./fields.ts";
 import { hostAddress, hostAddressAndPort } from "./ssh.ts";
 
 /** Where K3s's project puts its releases; VERSION/FILE follows. */
 const releases = "https://github.com/k3s-io/k3s/releases/download";
 
-const sha256 = z
-  .string()
-  .regex(/^[0-9a-f]{64}$/, "no SHA-256 checksum: 64 hexadecimal digits in lower case")
+const binarySha256 = sha256
   .optional()
   .meta({ description: "Checksum that the binary must have, whatever the release says. Of one architecture." });
 
@@ -21,7 +20,7 @@ const source = z.discriminatedUnion("kind", [
         description:
           "Where URL/VERSION/k3s and its sha256sum-amd64.txt can be downloaded, as a mirror has them too; the next one is tried where one fails.",
       }),
-    sha256,
+    sha256: binarySha256,
   }),
   z.strictObject({
     kind: z.literal("files").meta({ description: "The machines need no internet for K3s." }),
@@ -31,7 +30,7 @@ const source = z.discriminatedUnion("kind", [
       .regex(/\.tar(\.gz|\.zst)?$/, "no archive of images: .tar, .tar.gz or .tar.zst")
       .optional()
       .meta({ description: "The release's k3s-airgap-images archive, a file of the same machine." }),
-    sha256,
+    sha256: binarySha256,
   }),
 ]);
 

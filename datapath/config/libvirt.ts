@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ipv4Address, ipv4Cidr } from "./fields.ts";
+import { ipv4Address, ipv4Cidr, sha256 } from "./fields.ts";
 import { madeNodes } from "./nodes.ts";
 import { jumpHost, sshUser } from "./ssh.ts";
 
@@ -17,8 +17,6 @@ const ubuntu = {
   ],
   sha256: "5ad255d32a30a2cda9f0df19f0a6ce8d6f3c81b63845086a4cb5c43cf97fcb92",
 };
-
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "no SHA-256 checksum: 64 hexadecimal digits in lower case");
 
 const image = z
   .strictObject({

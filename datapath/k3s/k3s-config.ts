@@ -193,3 +193,21 @@ export const agentSettings: readonly string[] = [
   ...["node-label", "pause-image", "prefer-bundled-bin", "private-registry", "protect-kernel-defaults"],
   ...["resolv-conf", "selinux", "snapshotter", "v", "vmodule"],
 ];
+
+/** Flags that a server knows beside those of agents; it leaves out any other, with a line in its log (K3s v1.26.6 pkg/cli/cmds/server.go). */
+const serverOnlySettings: readonly string[] = [
+  ...["advertise-port", "bind-address", "cluster-reset-restore-path", "datastore-cafile", "datastore-certfile"],
+  ...["datastore-endpoint", "datastore-keyfile", "default-local-storage-path", "disable-agent", "disable-apiserver"],
+  ...["disable-cloud-controller", "disable-controller-manager", "disable-etcd", "disable-helm-controller"],
+  ...["disable-scheduler", "egress-selector-mode", "enable-pprof", "etcd-arg", "etcd-disable-snapshots"],
+  ...["etcd-expose-metrics", "etcd-s3", "etcd-s3-access-key", "etcd-s3-bucket", "etcd-s3-endpoint"],
+  ...["etcd-s3-endpoint-ca", "etcd-s3-folder", "etcd-s3-insecure", "etcd-s3-region", "etcd-s3-secret-key"],
+  ...["etcd-s3-skip-ssl-verify", "etcd-s3-timeout", "etcd-snapshot-compress", "etcd-snapshot-dir"],
+  ...["etcd-snapshot-name", "etcd-snapshot-retention", "etcd-snapshot-schedule-cron", "flannel-external-ip"],
+  ...["flannel-ipv6-masq", "kube-apiserver-arg", "kube-cloud-controller-manager-arg", "kube-scheduler-arg"],
+  ...["multi-cluster-cidr", "rootless", "secrets-encryption", "service-node-port-range", "servicelb-namespace"],
+  ...["system-default-registry"],
+];
+
+/** Flags that a server knows, but for those that have an owner. */
+export const serverSettings: readonly string[] = [...agentSettings, ...serverOnlySettings];

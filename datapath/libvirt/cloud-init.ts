@@ -41,19 +41,24 @@ const sysctls: Readonly<Record<string, number>> = {
   "fs.inotify.max_user_watches": 1_048_576,
 };
 
+/**
+ * networkd takes every route and rule that is not its own away when it starts again, as an update of systemd has it do: Cilium's, and
+ * those of the lab (systemd's networkd.conf; cilium/cilium#18706).
+ */
+const networkdSettings = ["[Network]", "ManageForeignRoutes=no", "ManageForeignRoutingPolicyRules=no"];
+
+/** What would load packages, and change programs, while something is measured. */
+const aptTimers = ["apt-daily.timer", "apt-daily-upgrade.timer"];
+
 /** A router whose packets leave by the NIC that they came by tells their senders of a shorter way, past what is measured. */
 const routerSysctls: Readonly<Record<string, number>> = { "net.ipv4.conf.*.send_redirects": 0 };
-
-/** What would load a machine at an hour of its own, while something is measured. */
-const disturbing = ["apt-daily.timer", "apt-daily-upgrade.timer"];
 
 function yaml(value: unknown): string {
   return stringify(value, { lineWidth: 0 });
 }
 
 /**
- * cloud-init's user-data: who may log in, what is installed, what K3s and Cilium need of the kernel. networkd is told to keep
- * routes and rules that are not its own: when it starts again, it would take Cilium's away (cilium/cilium#18706).
+ * cloud-init's user-data: who may log in, what is installed, what K3s and Cilium need of the kernel.
  * @param forwards whether the machine routes between others, and is no node
  */
 export function userData(
@@ -83,25 +88,24 @@ export function userData(
     ...(aptMirror === null ? {} : { apt: { preserve_sources_list: false, primary: archive, security: archive } }),
     ...(packages.length === 0 ? {} : { package_update: true, packages }),
     write_files: [
+      { path: "/etc/systemd/networkd.conf.d/90-datapath-lab.conf", content: lines(networkdSettings) },
       { path: "/etc/modules-load.d/datapath-lab.conf", content: lines(kernelModules) },
       {
         // After systemd's own 50-default.conf, which sets rp_filter.
         path: "/etc/sysctl.d/90-datapath-lab.conf",
         content: lines(Object.entries(settings).map(([key, value]) => `${key} = ${value}`)),
       },
-      {
-        path: "/etc/systemd/networkd.conf.d/90-datapath-lab.conf",
-        content: lines(["[Network]", "ManageForeignRoutes=no", "ManageForeignRoutingPolicyRules=no"]),
-      },
     ],
     runcmd: [
+      // It runs before cloud-init writes files, and reads its settings as it starts; there is no route yet that it could take away.
+      ["systemctl", "try-restart", "systemd-networkd.service"],
       ["systemctl", "restart", "systemd-modules-load.service"],
       ["systemctl", "restart", "systemd-sysctl.service"],
-      ["systemctl", "restart", "systemd-networkd.service"],
-      // Pods' memory limits count on memory that is not swapped; the target is what would turn it on at the next boot.
+      // K3s starts beside swap (v1.26.6 pkg/daemons/agent/agent_linux.go: fail-swap-on), and a node that swaps is no measure of its
+      // network. The target is what would turn it on at the next boot.
       ["swapoff", "--all"],
-      ["systemctl", "stop", ...disturbing],
-      ["systemctl", "mask", "--no-reload", "swap.target", ...disturbing],
+      ["systemctl", "stop", ...aptTimers],
+      ["systemctl", "mask", "--no-reload", "swap.target", ...aptTimers],
     ],
     final_message: "datapath-lab: cloud-init ended after $UPTIME seconds",
   };

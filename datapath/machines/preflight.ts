@@ -3,7 +3,7 @@ import type { LabConfig } from "../config/lab.ts";
 import type { Finding } from "../findings.ts";
 import { k3sApiPort } from "../k3s/k3s-config.ts";
 import { checkKernel } from "./kernel.ts";
-import { speaksBgp, tunnelPort } from "../plan/plan.ts";
+import { tunnelPort } from "../plan/plan.ts";
 
 /** What scripts/machine/facts found on a machine. */
 export const machineFacts = z.object({
@@ -119,31 +119,43 @@ const ports: Readonly<Record<string, string>> = {
   "tcp/4244": "Hubble",
 };
 
-/** Ports that a lab with this config needs free on its machines, as protocol/port, and who needs each. */
-function neededPorts({ datapath, k3s }: LabConfig): Record<string, string> {
+/** Ports that the datapath and the machine's part in the cluster need beside those. */
+function furtherPorts({ datapath }: LabConfig, isEtcdServer: boolean): Readonly<Record<string, string>> {
   return {
-    ...ports,
     ...(datapath.mode === "native" ? {} : { [`udp/${tunnelPort(datapath)}`]: `the ${datapath.mode} tunnel` }),
-    ...(k3s.servers > 1 ? { "tcp/2379": "etcd, for clients", "tcp/2380": "etcd, for its peers" } : {}),
-    ...(speaksBgp(datapath) ? { "tcp/179": "BGP" } : {}),
-    ...(datapath.encryption === "wireguard" ? { "udp/51871": "Cilium's WireGuard" } : {}),
+    // K3s v1.26 requirements: only where servers have an etcd together.
+    ...(isEtcdServer ? { "tcp/2379": "etcd's clients", "tcp/2380": "etcd's peers" } : {}),
+    // Cilium's own speaker calls its peers, and does not listen.
+    ...(datapath.mode === "native" && datapath.routes.kind === "bgp" && datapath.routes.speaker === "kube-router"
+      ? { "tcp/179": "kube-router" }
+      : {}),
+    // 1.13.4 pkg/wireguard/types/types.go.
+    ...(datapath.encryption === "wireguard" ? { "udp/51871": "WireGuard" } : {}),
   };
 }
 
 /**
  * Judges what machines said of themselves, all of them and everything at once.
  * @param lab which lab asks: what it brought to a machine itself is no leftover
+ * @param servers names of the machines that are going to be servers of K3s
  */
 export function judgeMachines(
   machines: readonly MachineFacts[],
   config: LabConfig,
   wanted: Floors,
   lab: string,
+  servers: readonly string[] = [],
 ): Finding[] {
-  return machines.flatMap((facts) => judgeMachine(facts, config, wanted, lab));
+  return machines.flatMap((facts) => judgeMachine(facts, config, wanted, lab, servers));
 }
 
-function judgeMachine(facts: MachineFacts, config: LabConfig, wanted: Floors, lab: string): Finding[] {
+function judgeMachine(
+  facts: MachineFacts,
+  config: LabConfig,
+  wanted: Floors,
+  lab: string,
+  servers: readonly string[],
+): Finding[] {
   const { name } = facts;
   const found: Finding[] = [];
   const add = (id: string, message: string, wayOut: string, severity: Finding["severity"] = "error"): void => {
@@ -236,7 +248,8 @@ function judgeMachine(facts: MachineFacts, config: LabConfig, wanted: Floors, la
   // What is left is removed before K3s comes; what listens is part of it.
   const isCleaned = config.k3s.clean && facts.leftovers.length > 0;
   if (facts.mark !== lab && !isCleaned) {
-    for (const [port, use] of Object.entries(neededPorts(config))) {
+    const needed = { ...ports, ...furtherPorts(config, servers.length > 1 && servers.includes(name)) };
+    for (const [port, use] of Object.entries(needed)) {
       if (facts.listens.includes(port)) {
         add(
           "machine-port",

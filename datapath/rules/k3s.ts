@@ -1,22 +1,15 @@
 import { addressAt, isCidr } from "../cidr.ts";
 import { k3s as k3sSchema } from "../config/k3s.ts";
-import type { LabConfig } from "../config/lab.ts";
 import type { Machines } from "../config/machines.ts";
+import { nearest } from "../config/nearest.ts";
 import type { JumpHost } from "../config/ssh.ts";
-import { agentSettings, k3sApiPort, settingOwners } from "../k3s/k3s-config.ts";
+import { agentSettings, k3sApiPort, serverSettings, settingOwners } from "../k3s/k3s-config.ts";
+import { nodeCount } from "../machines/machine-facts.ts";
 import { rule, type Rule } from "./rule.ts";
 
-/** Number of machines that K3s is brought to; nothing where a lab has none of its own. */
-function machineCount({ machines }: LabConfig): number | undefined {
-  switch (machines.kind) {
-    case "libvirt":
-      return machines.count;
-    case "hosts":
-      return machines.hosts.length;
-    case "namespaces":
-    case "none":
-      return undefined;
-  }
+/** Whether the lab brings K3s to the machines. */
+function runsK3s({ kind }: Machines): boolean {
+  return kind === "libvirt" || kind === "hosts";
 }
 
 /** Where the API is, as SSH reaches it, and the host on the way. */
@@ -64,12 +57,9 @@ export const k3sRules: readonly Rule[] = [
     message: "A server has no machine.",
     wayOut: "Ask for fewer servers, or for more machines.",
     source: "components/k3s.ts: the first machines are the servers",
-    violations: (config) => {
-      const count = machineCount(config);
-      const { servers } = config.k3s;
-      return count === undefined || servers <= count
-        ? []
-        : [{ message: `${servers} servers stand against ${count} machines.` }];
+    violations: ({ machines, k3s: { servers } }) => {
+      const count = runsK3s(machines) ? (nodeCount(machines) ?? servers) : servers;
+      return servers <= count ? [] : [{ message: `${servers} servers stand against ${count} machines.` }];
     },
   },
   {
@@ -107,6 +97,26 @@ export const k3sRules: readonly Rule[] = [
           key: `k3s.settings.agent.${name}`,
           message: `Agents have no --${name}, and end on a setting that they do not know.`,
         })),
+  },
+  {
+    id: "k3s-server-knows-setting",
+    severity: "warning",
+    key: "k3s.settings.server",
+    when: "a setting for servers that none knows",
+    message: "A server leaves out a setting that it does not know, with a line in its log.",
+    wayOut: "Correct its name, or leave it out.",
+    source: "K3s v1.26.6 pkg/configfilearg/parser.go:71; pkg/cli/cmds/server.go",
+    violations: ({ k3s: { settings } }) =>
+      Object.keys(settings.server)
+        .filter((name) => !serverSettings.includes(name) && settingOwners[name] === undefined)
+        .map((name) => {
+          const meant = nearest(name, serverSettings);
+          return {
+            key: `k3s.settings.server.${name}`,
+            message: `Servers of K3s v1.26.6 have no --${name}: they leave it out, with a line in their log.`,
+            ...(meant === undefined ? {} : { wayOut: `Did you mean ${meant}?` }),
+          };
+        }),
   },
   {
     id: "hosts-have-node-addresses",
@@ -158,7 +168,6 @@ export const k3sRules: readonly Rule[] = [
     message: "Nothing of it has an effect: K3s is brought to machines of kind libvirt and hosts.",
     wayOut: "Leave the section out, or set machines.kind to libvirt or hosts.",
     source: "components/lab.ts: what each kind of machine carries",
-    breaks: (config) =>
-      machineCount(config) === undefined && JSON.stringify(config.k3s) !== JSON.stringify(k3sSchema.parse({})),
+    breaks: (config) => !runsK3s(config.machines) && JSON.stringify(config.k3s) !== JSON.stringify(k3sSchema.parse({})),
   }),
 ];

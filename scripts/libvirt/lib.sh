@@ -10,7 +10,8 @@ if ! command -v virsh >/dev/null; then
 fi
 
 # virsh without its blank lines; what it warns of stays readable.
-virsh() { command virsh --quiet --connect "$LAB_URI" "$@"; }
+# In English: some of its words are looked at.
+virsh() { LC_ALL=C command virsh --quiet --connect "$LAB_URI" "$@"; }
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -38,9 +39,13 @@ owner_of() {
   virsh metadata "$1" --uri "$metadata_namespace" 2>/dev/null | sed -n 's/.*<lab .*id="\([^"]*\)".*/\1/p; s/.*<lab:lab .*id="\([^"]*\)".*/\1/p' | head -n 1
 }
 
-is_running() { [ "$(virsh domstate "$1" 2>/dev/null)" = running ]; }
-# is_active DOMAIN: whether it has a process, also one that is paused, as where its disk's file system is full
-is_active() { case $(virsh domstate "$1" 2>/dev/null) in '' | 'shut off' | crashed) false ;; esac; }
+# state_of DOMAIN: nothing where there is none
+state_of() { virsh domstate "$1" 2>/dev/null || true; }
+
+# A paused one has its disk open too.
+is_running() {
+  case $(state_of "$1") in '' | "shut off" | crashed) return 1 ;; esac
+}
 
 # refresh POOL: lets the pool see the files that came and went. libvirt refuses while a volume of it is made or filled.
 refresh() {

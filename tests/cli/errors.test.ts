@@ -687,7 +687,7 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
     {
       when: "cloud-init fails",
       cause: async () => {
-        const bin = await programs(["sh", "tr", "grep", "sed"], {
+        const bin = await programs(["sh", "tr", "grep", "sed", "mktemp", "rm", "cat", "sleep", "cut"], {
           "cloud-init": "exit 1",
           sudo: "exit 0",
           timeout: 'shift; echo "status: error"; exit 1',

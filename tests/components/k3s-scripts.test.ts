@@ -310,6 +310,7 @@ esac`,
         input: text.join("\n"),
         encoding: "utf8",
         env: { PATH: `${root}/stubs:${process.env["PATH"] ?? ""}`, LAB_ROOT: root },
+        stdio: ["pipe", "pipe", "ignore"],
       });
       const told = facts.split("\n").flatMap((line) => /^leftover\t(.*)/.exec(line)?.[1] ?? []);
       const { said } = await look();

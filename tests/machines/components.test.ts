@@ -161,6 +161,9 @@ describe("The machines' components, under mocks", function () {
     assert.equal(network(await made({})), network(first));
     assert.notEqual(network(await made({ bridge: "br-lab" })), network(first));
     assert.deepEqual(triggers(await made({ bridge: "br-lab" })), triggers(first));
+    // The file may have left the cache when the base volume was made.
+    const imageOf = (of: ReadonlyMap<string, Seen>): unknown => of.get("image")?.inputs["environment"];
+    assert.notDeepEqual(imageOf(await made({})), imageOf(first), "a base that is made anew has its file brought again");
     for (const trigger of triggers(await made({ folder: "/elsewhere" }))) assert.ok(!triggers(first).includes(trigger));
   });
 

@@ -73,6 +73,21 @@ esac`;
     });
   }
 
+  for (const [state, isEnded] of [
+    ["running", true],
+    ["paused", true],
+    ["shut off", false],
+  ] as const) {
+    it(`${isEnded ? "end" : "leave"} a machine that is ${state} before its disk is removed`, async () => {
+      virsh(`domstate*) echo '${state}' ;;\ndestroy* | vol-delete*) echo "$*" >>'${folder}/done' ;;`);
+      assert.equal((await run("volume-down")).status, 0);
+      assert.deepEqual(readFileSync(path.join(folder, "done"), "utf8").trim().split("\n"), [
+        ...(isEnded ? ["destroy datapath-lab-dev-node-1"] : []),
+        "vol-delete --pool datapath-lab-dev node-1.qcow2",
+      ]);
+    });
+  }
+
   describe("for the lab's pool", () => {
     /** One that stands, with these volumes in it. */
     const stands = (...volumes: readonly string[]): void =>

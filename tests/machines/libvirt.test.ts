@@ -271,6 +271,17 @@ describe("A machine's seed", () => {
     assert.ok(runcmd.some((words) => words[0] === "swapoff"));
   });
 
+  it("has networkd leave Cilium's routes and rules, before there are any, and apt leave the machine alone", () => {
+    const { write_files: files, runcmd } = seedOf();
+    assert.equal(
+      files.find((file) => file.path.startsWith("/etc/systemd/networkd.conf.d/"))?.content,
+      "[Network]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\n",
+    );
+    const commands = runcmd.map((words) => words.join(" "));
+    assert.ok(commands.includes("systemctl try-restart systemd-networkd.service"));
+    assert.ok(commands.includes("systemctl mask --no-reload swap.target apt-daily.timer apt-daily-upgrade.timer"));
+  });
+
   it("has one NIC with a static address, found by its MAC address", () => {
     const network = z
       .object({ ethernets: z.object({ eth0: z.looseObject({ addresses: z.array(z.string()) }) }) })

@@ -88,14 +88,21 @@ describe("The preflight", () => {
     ]);
     const native = labConfig.parse({ datapath: { mode: "native" } });
     assert.deepEqual(messages(facts({}, ["listens\tudp/8472"]), {}, native), []);
-    const more = ["listens\ttcp/2380", "listens\ttcp/179", "listens\tudp/51871"];
-    assert.deepEqual(messages(facts({}, more)), []);
-    const routes = { kind: "bgp", speaker: "kube-router" };
-    const all = labConfig.parse({ k3s: { servers: 3 }, datapath: { mode: "native", routes, encryption: "wireguard" } });
-    assert.deepEqual(
-      messages(facts({}, more), {}, all).map((message) => /listens on (\S+)/.exec(message)?.[1]),
-      ["tcp/2380", "tcp/179", "udp/51871"],
-    );
+  });
+
+  it("names ports of what only some labs have, where they have it", () => {
+    const used = ["tcp/2379", "tcp/2380", "tcp/179", "udp/51871"].map((port) => `listens\t${port}`);
+    assert.deepEqual(messages(facts({}, used)), []);
+    const asked = labConfig.parse({ datapath: { mode: "native", routes: "bgp", encryption: "wireguard" } });
+    const found = (servers: readonly string[]): string[] =>
+      judgeMachines([facts({}, used)], asked, {}, lab, servers).map(
+        ({ message }) => / on (\S+) already, which (.*) needs/.exec(message)?.slice(1).join(" ") ?? message,
+      );
+    const others = ["tcp/179 kube-router", "udp/51871 WireGuard"];
+    assert.deepEqual(found(["node-1"]), others);
+    assert.deepEqual(found(["node-2", "node-3", "node-4"]), others);
+    const etcd = ["tcp/2379 etcd's clients", "tcp/2380 etcd's peers"];
+    assert.deepEqual(found(["node-1", "node-2", "node-3"]), [...etcd, ...others]);
   });
 
   it("names what another K3s or CNI left behind, but not what this lab brought itself", () => {

@@ -36,7 +36,7 @@ async function release(asked: PreflightSpec): Promise<void> {
   }
 }
 
-async function check({ lab, machines, datapath, strict, clean, floors }: PreflightSpec): Promise<number> {
+async function check({ lab, machines, datapath, strict, clean, servers, floors }: PreflightSpec): Promise<number> {
   const answers = await Promise.all(
     machines.map(async ({ name, address, connection }): Promise<MachineFacts | Finding> => {
       try {
@@ -64,7 +64,13 @@ async function check({ lab, machines, datapath, strict, clean, floors }: Preflig
   const config = labConfig.parse({ datapath, strict, k3s: { clean } });
   const findings = [
     ...answers.flatMap((answer) => ("kernel" in answer ? [] : [answer])),
-    ...judgeMachines(facts, config, floors, lab),
+    ...judgeMachines(
+      facts,
+      config,
+      floors,
+      lab,
+      machines.slice(0, servers).map(({ name }) => name),
+    ),
   ];
   if (findings.length > 0) process.stderr.write(`${formatFindings(findings, project)}\n`);
   const errors = findings.filter(({ severity }) => severity === "error").length;

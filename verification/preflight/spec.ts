@@ -32,6 +32,8 @@ export const preflightSpec = z.object({
   strict: z.boolean(),
   /** Whether leftovers of another K3s or CNI are going to be removed. */
   clean: z.boolean().default(false),
+  /** How many of the machines, the first ones, are going to be servers of K3s. */
+  servers: z.number().default(1),
   floors,
 });
 

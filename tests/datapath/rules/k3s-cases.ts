@@ -75,6 +75,24 @@ export const k3sCases: readonly Case[] = [
     ],
   },
   {
+    id: "k3s-server-knows-setting",
+    severity: "warning",
+    bad: libvirt({ settings: { server: { "etcd-expose-metric": true, nonsense: 1 } } }),
+    good: libvirt({ settings: { server: { "etcd-expose-metrics": true, "kubelet-arg": ["max-pods=50"] } } }),
+    finds: [
+      {
+        key: "k3s.settings.server.etcd-expose-metric",
+        message: "Servers of K3s v1.26.6 have no --etcd-expose-metric: they leave it out, with a line in their log.",
+        wayOut: "Did you mean etcd-expose-metrics?",
+      },
+      {
+        key: "k3s.settings.server.nonsense",
+        message: "Servers of K3s v1.26.6 have no --nonsense: they leave it out, with a line in their log.",
+        wayOut: "Correct its name, or leave it out.",
+      },
+    ],
+  },
+  {
     id: "hosts-have-node-addresses",
     severity: "error",
     bad: { machines: { kind: "hosts", hosts: [{ name: "a", address: "a.example" }, other] } },

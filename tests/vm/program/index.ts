@@ -18,7 +18,7 @@ const { machines, ...config } = whole;
 if (machines.kind !== "hosts" && machines.kind !== "libvirt") throw refusal(new Error("the tests give other kinds"));
 const made =
   machines.kind === "hosts"
-    ? new Hosts("machines", { ...config, machines, clean: config.k3s.clean })
+    ? new Hosts("machines", { ...config, machines, clean: config.k3s.clean, servers: config.k3s.servers })
     : new Libvirt("machines", { ...config, machines });
 // As components/lab.ts joins them; what comes after K3s needs a Kubernetes that is none of a stand-in.
 const cluster =

@@ -139,11 +139,20 @@ export function machinesAreMade(lab: VmLab): void {
 
   it("let their user in by the pinned host key, and are set up for K3s and Cilium", async () => {
     const told = await lab.onAll(
-      "hostname; cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/rp_filter; ls -d /sys/module/br_netfilter /sys/module/overlay; wc -l </proc/swaps; id -u",
+      "hostname; cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/rp_filter; ls -d /sys/module/br_netfilter /sys/module/overlay; wc -l </proc/swaps; id -u; ip route add 192.0.2.0/24 dev eth0; systemctl restart systemd-networkd; ip -o route show 192.0.2.0/24 | wc -l; ip route del 192.0.2.0/24",
     );
     assert.deepEqual(
       told.map((text) => text.split("\n")),
-      lab.machines.map(({ name }) => [name, "1", "0", "/sys/module/br_netfilter", "/sys/module/overlay", "1", "0"]),
+      lab.machines.map(({ name }) => [
+        name,
+        "1",
+        "0",
+        "/sys/module/br_netfilter",
+        "/sys/module/overlay",
+        "1",
+        "0",
+        "1",
+      ]),
     );
   });
 
