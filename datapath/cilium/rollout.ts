@@ -32,6 +32,8 @@ export interface RolloutObservation {
     readonly generation: number;
     readonly observedGeneration: number;
     readonly desired: number;
+    /** Pods that its controller takes for those of the newest template. */
+    readonly updated: number;
     /** Hash of the newest template. */
     readonly revision?: string;
   };
@@ -164,17 +166,20 @@ export function rolloutState(seen: RolloutObservation): RolloutState {
 export type RollOut = "together" | "node-by-node";
 
 /**
- * Agents that nobody restarts though the configuration was written after they began: of the newest template, which did not change with
- * it. It was written by hand, or made anew with what it had.
+ * Agents that nobody restarts though they are older than the configuration or have another template: their DaemonSet takes them for
+ * current. So it is where the configuration was written by hand; and where the DaemonSet was created again over pods that ran on:
+ * one whose generation label is the new one's counts as updated whatever its hash (kubernetes pkg/controller/daemon/util, IsPodUpdated).
  */
 export function outdatedAgents({ daemonSet, configuredAt, pods }: RolloutObservation, rollOut: RollOut): AgentPod[] {
-  if (daemonSet === undefined || configuredAt === undefined || daemonSet.observedGeneration < daemonSet.generation) {
+  if (
+    daemonSet === undefined ||
+    configuredAt === undefined ||
+    daemonSet.observedGeneration < daemonSet.generation ||
+    daemonSet.updated < daemonSet.desired
+  ) {
     return [];
   }
-  const outdated = pods.filter(
-    ({ deleting, createdAt, revision }) =>
-      !deleting && createdAt < configuredAt && revision !== undefined && revision === daemonSet.revision,
-  );
+  const outdated = pods.filter((pod) => !pod.deleting && !isCurrent(pod, daemonSet.revision, configuredAt));
   if (rollOut === "together") return outdated;
   // One that is not ready is no agent that its node would miss.
   const starts = pods.length < daemonSet.desired || pods.some((pod) => !pod.ready && !outdated.includes(pod));

@@ -818,7 +818,7 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
         const line = 'level=fatal msg="auto-direct-node-routes cannot be used with tunneling" subsys=daemon';
         const at = { createdAt: 2000, revision: "r", deleting: false, ready: false };
         const { missing } = rolloutState({
-          daemonSet: { generation: 1, observedGeneration: 1, desired: 1, revision: "r" },
+          daemonSet: { generation: 1, observedGeneration: 1, desired: 1, updated: 1, revision: "r" },
           configuredAt: 1000,
           pods: [{ ...at, name: "cilium-1", uid: "1", node: "node-1", restarts: 2, lastLines: [line] }],
           nodes: [{ name: "node-1", ready: false }],
@@ -835,7 +835,7 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
       cause: () => {
         const at = { createdAt: 2000, revision: "r", deleting: false, ready: true };
         const { missing } = rolloutState({
-          daemonSet: { generation: 1, observedGeneration: 1, desired: 1, revision: "r" },
+          daemonSet: { generation: 1, observedGeneration: 1, desired: 1, updated: 1, revision: "r" },
           configuredAt: 1000,
           pods: [{ ...at, name: "cilium-1", uid: "1", node: "node-1", restarts: 0, lastLines: [] }],
           nodes: [

@@ -45,6 +45,7 @@ export async function observe(config: KubeConfig, definitions: readonly string[]
             generation: daemonSet.metadata?.generation ?? 0,
             observedGeneration: daemonSet.status?.observedGeneration ?? 0,
             desired: daemonSet.status?.desiredNumberScheduled ?? 0,
+            updated: daemonSet.status?.updatedNumberScheduled ?? 0,
             ...(revision === undefined ? {} : { revision }),
           },
         }),

@@ -13,6 +13,7 @@ import { z } from "zod";
 import type { PodImage } from "../../datapath/cilium/agent-image.ts";
 import { foreignAddresses, type PodAddresses } from "../../datapath/cilium/pod-addresses.ts";
 import { clientConfig, type ClusterAddress } from "../client-config.ts";
+import { apiFailure } from "../cluster/pods.ts";
 import { adoptable } from "./adoption.ts";
 import { cleanNodes } from "./cleaning.ts";
 import { startPinging } from "./replies.ts";
@@ -96,7 +97,7 @@ export async function prepareUpgrade({
     log(await startPinging(config, limitSeconds));
   } catch (error) {
     // What can't be measured can still be done.
-    log(`The outage of this change is not measured: ${error instanceof Error ? error.message : String(error)}`);
+    log(`The outage of this change is not measured: ${apiFailure(error)}`);
   }
 }
 

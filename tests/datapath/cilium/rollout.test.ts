@@ -30,7 +30,7 @@ function agent(node: string, differing: Partial<AgentPod> = {}): AgentPod {
 
 function seen(differing: Partial<RolloutObservation> = {}): RolloutObservation {
   return {
-    daemonSet: { generation: 2, observedGeneration: 2, desired: 2, revision: "new" },
+    daemonSet: { generation: 2, observedGeneration: 2, desired: 2, updated: 2, revision: "new" },
     configuredAt,
     pods: [agent("kn1"), agent("kn2")],
     nodes: [
@@ -66,7 +66,7 @@ describe("The state of a roll-out", () => {
   it("waits for the DaemonSet's controller, a first agent, the node, and definitions", () => {
     assert.deepEqual(
       missing({
-        daemonSet: { generation: 3, observedGeneration: 2, desired: 2, revision: "new" },
+        daemonSet: { generation: 3, observedGeneration: 2, desired: 2, updated: 2, revision: "new" },
         pods: [agent("kn1")],
         nodes: [
           { name: "kn1", ready: false, why: "cni plugin not initialized" },
@@ -124,9 +124,13 @@ describe("Agents that began before their configuration was written", () => {
   });
 
   it("are left to their DaemonSet where it restarts them itself", () => {
-    assert.deepEqual(outdated("together", { pods: [agent("kn1", { ...old, revision: "old" })] }), []);
+    const atWork = { generation: 2, observedGeneration: 2, desired: 2, updated: 1, revision: "new" };
+    const another = agent("kn1", { ...old, revision: "old" });
+    assert.deepEqual(outdated("together", { daemonSet: atWork, pods: [another] }), []);
+    // Its label of the generation makes a new DaemonSet take it for its own.
+    assert.deepEqual(outdated("together", { pods: [another] }), ["kn1"]);
     assert.deepEqual(outdated("together", { pods: [agent("kn1", { ...old, deleting: true })] }), []);
-    const daemonSet = { generation: 3, observedGeneration: 2, desired: 2, revision: "new" };
+    const daemonSet = { generation: 3, observedGeneration: 2, desired: 2, updated: 2, revision: "new" };
     assert.deepEqual(outdated("together", { daemonSet, pods: [agent("kn1", old)] }), []);
   });
 });
