@@ -42,6 +42,8 @@ export interface RolloutObservation {
   readonly pods: readonly AgentPod[];
   readonly nodes: readonly { readonly name: string; readonly ready: boolean; readonly why?: string }[];
   /** Definitions that something needs and that are not Established. */
+  /** What keeps the operator's pods from running: agents wait for the definitions and pod CIDRs that come from it. */
+  readonly operatorTroubles?: readonly ContainerTrouble[];
   readonly missingDefinitions: readonly string[];
 }
 
@@ -159,6 +161,8 @@ export function rolloutState(seen: RolloutObservation): RolloutState {
     hopeless ||= current.restarts > 0 && fatalLine(current.lastLines)?.rule !== undefined;
   }
   missing.push(...seen.missingDefinitions.map((name) => `the definition ${name} is not established`));
+  // By itself it keeps nobody waiting: of two operators one is enough.
+  if (missing.length > 0) missing.push(...(seen.operatorTroubles ?? []).map((found) => `operator: ${inWords(found)}`));
   return { done: missing.length === 0, hopeless, missing };
 }
 
@@ -203,11 +207,14 @@ function obstacle(pod: AgentPod): string | undefined {
     return `the agent ended ${pod.restarts === 0 ? "" : `${pod.restarts + 1} times `}with: ${fatal.message}${named}${said}`;
   }
   if (pod.trouble !== undefined) {
-    const { container, reason, message } = pod.trouble;
     const lines = pod.lastLines.slice(-3).map((line) => `\n    ${line}`);
-    return `${container}: ${reason}${message === undefined ? "" : `, ${message}`}${lines.join("")}`;
+    return `${inWords(pod.trouble)}${lines.join("")}`;
   }
   return "the agent starts";
+}
+
+function inWords({ container, reason, message }: ContainerTrouble): string {
+  return `${container}: ${reason}${message === undefined ? "" : `, ${message}`}`;
 }
 
 /** A pod that got its network from an agent. */

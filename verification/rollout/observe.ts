@@ -4,6 +4,7 @@ import {
   AppsV1Api,
   CoreV1Api,
   type KubeConfig,
+  type V1ContainerStatus,
   type V1Pod,
 } from "@kubernetes/client-node";
 import {
@@ -23,11 +24,12 @@ const namespace = "kube-system";
 export async function observe(config: KubeConfig, definitions: readonly string[]): Promise<RolloutObservation> {
   const core = config.makeApiClient(CoreV1Api);
   const apps = config.makeApiClient(AppsV1Api);
-  const [daemonSet, map, nodes, pods, revisions, missingDefinitions] = await Promise.all([
+  const [daemonSet, map, nodes, pods, operators, revisions, missingDefinitions] = await Promise.all([
     orNothing(apps.readNamespacedDaemonSet({ namespace, name: "cilium" })),
     orNothing(core.readNamespacedConfigMap({ namespace, name: "cilium-config" })),
     core.listNode(),
     core.listNamespacedPod({ namespace, labelSelector: "k8s-app=cilium" }),
+    core.listNamespacedPod({ namespace, labelSelector: "name=cilium-operator" }),
     apps.listNamespacedControllerRevision({ namespace, labelSelector: "k8s-app=cilium" }),
     missing(config, definitions),
   ]);
@@ -60,6 +62,7 @@ export async function observe(config: KubeConfig, definitions: readonly string[]
         ...(why === undefined ? {} : { why }),
       };
     }),
+    operatorTroubles: operators.items.flatMap((pod) => troubleOf(pod) ?? []),
     missingDefinitions,
   };
 }
@@ -69,8 +72,13 @@ const revisionLabel = "controller-revision-hash";
 async function agentPod(core: CoreV1Api, pod: V1Pod): Promise<AgentPod> {
   const name = pod.metadata?.name ?? "";
   const agent = (pod.status?.containerStatuses ?? []).find((status) => status.name === "cilium-agent");
+  // An init container that fails keeps the agent from ever beginning: the last words are its own.
+  const failing = (pod.status?.initContainerStatuses ?? []).find(
+    ({ state, lastState }) => (state?.terminated ?? lastState?.terminated ?? { exitCode: 0 }).exitCode !== 0,
+  );
   const ready = (pod.status?.conditions ?? []).some(({ type, status }) => type === "Ready" && status === "True");
-  const ended = agent?.state?.terminated ?? agent?.lastState?.terminated;
+  const last = failing ?? agent;
+  const ended = last?.state?.terminated ?? last?.lastState?.terminated;
   const revision = pod.metadata?.labels?.[revisionLabel];
   const trouble = troubleOf(pod);
   return {
@@ -83,21 +91,21 @@ async function agentPod(core: CoreV1Api, pod: V1Pod): Promise<AgentPod> {
     ready,
     restarts: agent?.restartCount ?? 0,
     ...(trouble === undefined ? {} : { trouble }),
-    lastLines: ready || ended === undefined ? [] : await lastLines(core, name, agent?.state?.terminated === undefined),
+    lastLines: ready || last === undefined || ended === undefined ? [] : await lastLines(core, name, last),
   };
 }
 
 /** Its reasons stand before an agent's fatal line, and among them may be what a program prints that was called wrongly. */
 const tailLines = 60;
 
-/** The end of the log of the container that ended last. */
-async function lastLines(core: CoreV1Api, name: string, previous: boolean): Promise<string[]> {
+/** The end of the log of a container that ended, or of the run before where it runs again. */
+async function lastLines(core: CoreV1Api, name: string, container: V1ContainerStatus): Promise<string[]> {
   try {
     const log = await core.readNamespacedPodLog({
       namespace,
       name,
-      container: "cilium-agent",
-      previous,
+      container: container.name,
+      previous: container.state?.terminated === undefined,
       tailLines,
     });
     return log.trimEnd().split("\n");

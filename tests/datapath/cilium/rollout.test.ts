@@ -63,6 +63,15 @@ describe("The state of a roll-out", () => {
     }
   });
 
+  it("tells what keeps the operator from running where an agent waits, and there alone", () => {
+    const operatorTroubles = [{ container: "cilium-operator", reason: "ImagePullBackOff", message: "no such image" }];
+    assert.deepEqual(missing({ operatorTroubles, pods: [agent("kn1"), agent("kn2", { ready: false })] }), [
+      "kn2: the agent starts",
+      "operator: cilium-operator: ImagePullBackOff, no such image",
+    ]);
+    assert.deepEqual(missing({ operatorTroubles }), []);
+  });
+
   it("waits for the DaemonSet's controller, a first agent, the node, and definitions", () => {
     assert.deepEqual(
       missing({
