@@ -11,6 +11,7 @@ import { podAddresses } from "../datapath/cilium/pod-addresses.ts";
 import { datapathTitle } from "../datapath/plan/plan.ts";
 import { rolloutResult, type RolloutResult, type RolloutSpec } from "../verification/rollout/spec.ts";
 import type { ClusterAddress } from "../verification/client-config.ts";
+import { refuseOtherChart } from "./chart-archive.ts";
 import { nodeAsPerson } from "./scripts.ts";
 
 export interface CiliumArgs {
@@ -43,6 +44,7 @@ export class Cilium extends pulumi.ComponentResource {
     const replace = cilium.strategy === "replace";
     if (cilium.manage) {
       const { repository, version, archive } = cilium.chart;
+      if (archive !== undefined) refuseOtherChart(archive);
       const kubeconfig = pulumi.output(args.kubeconfig);
       const { adopt, releaseTimeoutSeconds, rolloutTimeoutSeconds } = cilium;
       const cluster = async (): Promise<ClusterAddress & { log: (line: string) => void }> => ({

@@ -1,4 +1,8 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import * as z from "zod";
@@ -75,6 +79,25 @@ describe("Cilium under mocks, in a preview", () => {
       timeout: 600,
     });
     assert.match(String(release.provider), /pulumi:providers:kubernetes::cluster-api::/);
+  });
+
+  it("refuses a chart of another version, packed or not", async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "datapath-lab-chart-"));
+    try {
+      mkdirSync(path.join(folder, "cilium"));
+      writeFileSync(path.join(folder, "cilium", "Chart.yaml"), "name: cilium\nversion: 1.14.0\n");
+      execFileSync("tar", ["-czf", path.join(folder, "cilium.tgz"), "-C", folder, "cilium"]);
+      for (const name of ["cilium", "cilium.tgz"]) {
+        const archive = path.relative(process.cwd(), path.join(folder, name));
+        await assert.rejects(previewed({ chart: { archive } }), ({ message }: Error) =>
+          /^cilium\.chart\.archive: .* is the chart cilium 1\.14\.0; .* those of cilium 1\.13\.4\.\nTake that one/.test(
+            message,
+          ),
+        );
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it("takes the chart from an archive, without a repository", async () => {
