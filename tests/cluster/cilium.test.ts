@@ -307,7 +307,8 @@ describe("Cilium on a real three-node cluster, by the stand-in agent, through th
     const helmsOwn = (): string[] =>
       made.stack.temporaryFiles().filter((name) => name.startsWith("datapath-lab-helm-"));
     assert.equal(helmsOwn().length, 1, "a killed provider removes nothing");
-    await up(vxlan());
+    const { modeChangeUnmeasured = "" } = await up(vxlan());
+    assert.match(modeChangeUnmeasured, /^the mode is still vxlan; pods were cut off for \d+ ms/);
     assert.deepEqual(helmsOwn(), [], "the next one does");
     assert.equal(await deployedRevisions(), 1);
   });

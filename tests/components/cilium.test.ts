@@ -21,7 +21,16 @@ interface Registered {
   readonly type: string;
   readonly provider: string | undefined;
   readonly inputs: Record<string, unknown>;
+  /** Names of its parent, of what it waits for, and of what it is replaced with. */
+  readonly asked: z.infer<typeof request>;
 }
+
+const named = z.string().transform((urn) => urn.slice(urn.lastIndexOf(":") + 1));
+const request = z.object({
+  parent: named,
+  dependenciesList: z.array(named),
+  replaceWithList: z.array(named),
+});
 
 /** What an output that only an update will have is in a preview. */
 function unknown(): pulumi.Output<string> {
@@ -33,7 +42,8 @@ async function previewed(
   section: Record<string, unknown>,
   kubeconfig: () => pulumi.Input<string> = () => "apiVersion: v1",
 ): Promise<Map<string, Registered>> {
-  const seen = new Map<string, Registered>();
+  const seen = new Map<string, Omit<Registered, "asked">>();
+  const requests = new Map<string, z.infer<typeof request>>();
   await pulumi.runtime.setMocks(
     {
       newResource: (args) => {
@@ -47,8 +57,17 @@ async function previewed(
     "cluster",
     true,
   );
-  // The SDK's mocks know hooks, but not their registration.
-  Object.assign(pulumi.runtime.getMonitor() ?? {}, {
+  const monitor: unknown = pulumi.runtime.getMonitor();
+  assert.ok(typeof monitor === "object" && monitor !== null);
+  const register: unknown = Reflect.get(monitor, "registerResource");
+  assert.ok(typeof register === "function");
+  Object.assign(monitor, {
+    registerResource: (told: { toObject(): unknown }, done: unknown) => {
+      const options = told.toObject();
+      requests.set(z.object({ name: z.string() }).parse(options).name, request.parse(options));
+      Reflect.apply(register, monitor, [told, done]);
+    },
+    // The SDK's mocks know hooks, but not their registration.
     registerResourceHook: (_request: unknown, done: (error: null, reply: object) => void) => done(null, {}),
   });
   const cluster = new ExistingCluster("cluster", { machines: { kind: "none" }, kubeconfig: kubeconfig() });
@@ -58,7 +77,9 @@ async function previewed(
     { providers: { kubernetes: cluster.provider } },
   );
   await pulumi.runtime.disconnect();
-  return seen;
+  return new Map(
+    Array.from(seen, ([name, found]) => [name, { ...found, asked: requests.get(name) ?? assert.fail(name) }]),
+  );
 }
 
 describe("Cilium under mocks, in a preview", () => {
@@ -124,6 +145,17 @@ describe("Cilium under mocks, in a preview", () => {
     };
     assert.deepEqual(await spec("upgrade"), { ...own, restartPods: "lab", replaced: false });
     assert.deepEqual(await spec("replace"), { ...own, restartPods: "all", replaced: true });
+  });
+
+  it("waits after the release, and again with every release in the place of another: each is its first revision", async () => {
+    const asked = async (strategy: string): Promise<unknown> => {
+      const seen = await previewed({ strategy });
+      assert.equal(seen.get("cilium-release")?.asked.parent, "cilium");
+      return seen.get("cilium-rollout")?.asked;
+    };
+    const own = { parent: "cilium", dependenciesList: ["cilium-release"] };
+    assert.deepEqual(await asked("upgrade"), { ...own, replaceWithList: [] });
+    assert.deepEqual(await asked("replace"), { ...own, replaceWithList: ["cilium-release"] });
   });
 
   it("leaves the release alone with manage: false, and still waits", async () => {

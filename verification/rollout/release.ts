@@ -92,13 +92,15 @@ export async function prepareUpgrade({
   const config = clientConfig(address);
   const core = config.makeApiClient(CoreV1Api);
   await refuseOtherAddresses(core, addresses);
-  await takeBackInterruption(config, log);
+  const interrupted = await settled(core);
+  // Before anything is taken back: the configuration says which mode the change is from.
   try {
     log(await startPinging(config, limitSeconds));
   } catch (error) {
     // What can't be measured can still be done.
     log(`The outage of this change is not measured: ${apiFailure(error)}`);
   }
+  if (interrupted !== undefined) await takeBack(config, interrupted, log);
 }
 
 const waysOut =
@@ -184,17 +186,23 @@ function revision(secret: V1Secret): Revision {
   };
 }
 
+/** A revision whose Helm ended in the middle. */
+interface Interrupted {
+  readonly newest: Revision;
+  readonly before: Revision | undefined;
+}
+
 /**
  * Waits until no Helm is at work any more, or its time is over.
- * @returns the newest revision, still pending, and the one before it; nothing where the release is settled
+ * @returns the revision that is still pending, and the one before it; nothing where the release is settled
  */
-async function settled(core: CoreV1Api): Promise<readonly [Revision, Revision | undefined] | undefined> {
+async function settled(core: CoreV1Api): Promise<Interrupted | undefined> {
   const limit = Date.now() + interruptedAfterSeconds * 1000;
   for (;;) {
     const [newest, before] = await revisions(core);
     // "another operation (install/upgrade/rollback) is in progress" is all that Helm says to one that is pending.
     if (newest === undefined || !newest.status.startsWith("pending-")) return undefined;
-    if (Date.now() >= limit) return [newest, before];
+    if (Date.now() >= limit) return { newest, before };
     // It may be somebody's Helm at work.
     await delay(500);
   }
@@ -216,11 +224,11 @@ function objectsOf({ secret }: Revision): Header[] {
 }
 
 /** Takes away what only the interrupted revision had: Helm, which goes on from the one before, knows nothing of it. */
-async function takeBackInterruption(config: KubeConfig, log: (line: string) => void): Promise<void> {
-  const core = config.makeApiClient(CoreV1Api);
-  const interrupted = await settled(core);
-  if (interrupted === undefined) return;
-  const [newest, before] = interrupted;
+async function takeBack(
+  config: KubeConfig,
+  { newest, before }: Interrupted,
+  log: (line: string) => void,
+): Promise<void> {
   if (before !== undefined) {
     const titled = ({ kind, metadata }: Header): string => `${kind} ${metadata.namespace} ${metadata.name}`;
     const standing = new Set(objectsOf(before).map(titled));
@@ -230,7 +238,7 @@ async function takeBackInterruption(config: KubeConfig, log: (line: string) => v
     }
     await letGo(config, "Orphan");
   }
-  await core.deleteNamespacedSecret({ namespace, name: newest.name });
+  await config.makeApiClient(CoreV1Api).deleteNamespacedSecret({ namespace, name: newest.name });
   const back = before === undefined ? "as if it had not begun" : `back at revision ${before.number}`;
   log(
     `Revision ${newest.number} of the release cilium was ${newest.status} without end: its Helm was interrupted. It is ${back}.`,
