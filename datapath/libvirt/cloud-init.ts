@@ -130,6 +130,8 @@ export function networkConfig(lab: LibvirtLab, machines: LibvirtMachines, machin
         dhcp6: false,
         // Nobody advertises routes here: networkd would wait twelve seconds for it before it calls the machine online.
         "accept-ra": false,
+        // networkd would take the address away as it starts again, and the kernel all routes with it, for a moment.
+        critical: true,
         addresses: [`${machine.address}/${prefixLength}`],
         mtu: machines.mtuBytes,
         routes: [{ to: "0.0.0.0/0", via: gateway }],
