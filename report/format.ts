@@ -1,5 +1,5 @@
 import { datapathName, inText, pathName, routesCarrier, streamsName, wireOf } from "../datapath/run/run-words.ts";
-import type { Figures, Interval, Run } from "../datapath/run/run.ts";
+import type { Figures, Run } from "../datapath/run/run.ts";
 
 /** What stands where there is no number. */
 export const none = "–";
@@ -35,13 +35,6 @@ export function variation({ coefficientOfVariation }: Pick<Figures, "coefficient
 /** Half the width of the mean's confidence interval, in Gbit/s: `± 0.2`. */
 export function plusMinusGigabits({ confidence }: Pick<Figures, "confidence">): string {
   return confidence === undefined ? none : `± ${((confidence.upper - confidence.lower) / 2e9).toPrecision(2)}`;
-}
-
-/** `0.81 (0.79 – 0.82)` */
-export function ratioWithInterval(ratio: number | undefined, confidence: Interval | undefined): string {
-  if (ratio === undefined) return none;
-  const between = confidence === undefined ? "" : ` (${confidence.lower.toFixed(2)} – ${confidence.upper.toFixed(2)})`;
-  return `${ratio.toFixed(2)}${between}`;
 }
 
 /** A median of counts: whole where it is. */

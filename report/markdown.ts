@@ -1,23 +1,8 @@
 import type { Outcome } from "../datapath/run/comparison.ts";
-import { inText, pathName, paths, streamsName } from "../datapath/run/run-words.ts";
+import { inText } from "../datapath/run/run-words.ts";
 import type { Run } from "../datapath/run/run.ts";
-import {
-  agentWarnings,
-  count,
-  cpuUse,
-  datapathTitle,
-  failedSamples,
-  gigabits,
-  kernelsOf,
-  labTitle,
-  milliseconds,
-  none,
-  percent,
-  plusMinusGigabits,
-  range,
-  ratioWithInterval,
-  variation,
-} from "./format.ts";
+import { agentWarnings, datapathTitle, failedSamples, kernelsOf, labTitle, none } from "./format.ts";
+import { latencyHeadings, latencyRows, tcpHeadings, tcpRows, udpHeadings, udpRows } from "./figure-rows.ts";
 import { glanceRows } from "./glance.ts";
 import { offloads } from "./page/conditions.ts";
 import { repeatCommands } from "./repeat.ts";
@@ -137,90 +122,47 @@ function features(series: readonly Series[]): string | undefined {
 }
 
 function figures(run: Run): string | undefined {
-  const streams = [...new Set(paths.flatMap((path) => Object.keys(run.throughput[path] ?? {})))];
-  const rows = streams.flatMap((number) => [
-    ...paths.flatMap((path) => {
-      const one = run.throughput[path]?.[number];
-      return one === undefined
-        ? []
-        : [
-            [
-              `${streamsName(Number(number))}, ${pathName(path)}`,
-              gigabits(one.median),
-              range(one),
-              plusMinusGigabits(one),
-              variation(one),
-              count(run.retransmits[path]?.[number]?.median),
-              cpuUse(run.cpuPercent?.[path]?.[number]),
-              String(one.failed),
-            ],
-          ];
-    }),
-    [
-      `${streamsName(Number(number))}, pod ÷ node`,
-      ratioWithInterval(run.ratio[number], run.ratioConfidence?.[number]),
-      ...Array.from({ length: 6 }, () => ""),
-    ],
+  const title = `${datapathTitle(run)}, ${run.id}`;
+  const tcp = tcpRows(run).map((row) => [
+    row.name,
+    row.median,
+    row.range,
+    row.interval,
+    row.variation,
+    row.retransmits,
+    row.cpu,
+    row.failed,
   ]);
-  const udp = paths.flatMap((path) => {
-    const one = run.udp?.[path];
-    return one === undefined
-      ? []
-      : [
-          [
-            `UDP at ${gigabits(one.rateBitsPerSecond)} Gbit/s, ${pathName(path)}: ${percent(one.lossPercent.median)} lost, ` +
-              `jitter ${milliseconds(one.jitterMilliseconds.median)} ms`,
-            gigabits(one.bitsPerSecond.median),
-            range(one.bitsPerSecond),
-            plusMinusGigabits(one.bitsPerSecond),
-            variation(one.bitsPerSecond),
-            none,
-            none,
-            String(one.bitsPerSecond.failed),
-          ],
-        ];
-  });
-  if (rows.length + udp.length === 0) return undefined;
-  return table(
-    [
-      text(`${datapathTitle(run)}, ${run.id}`),
-      "Gbit/s, median",
-      "min – max",
-      "95 %",
-      "variation",
-      "retransmits",
-      "CPU % send/receive",
-      "failed",
-    ],
-    [...rows, ...udp],
-    "numbers",
-  );
+  const udp = udpRows([run]).map((row) => [
+    row.name,
+    row.lost,
+    row.worst,
+    row.jitter,
+    row.asked,
+    row.received,
+    row.failed,
+  ]);
+  const tables = [
+    { about: "TCP", headings: tcpHeadings, rows: tcp },
+    { about: "UDP", headings: udpHeadings, rows: udp },
+  ].filter(({ rows }) => rows.length > 0);
+  if (tables.length === 0) return undefined;
+  return tables
+    .map(({ about, headings, rows }) => table([text(`${title}, ${about}`), ...headings], rows, "numbers"))
+    .join("\n\n");
 }
 
 function latency(run: Run): string | undefined {
-  const rows = (["latency", "latencyUnderLoad"] as const).flatMap((kind) =>
-    paths.flatMap((path) => {
-      const one = run[kind]?.[path];
-      return one === undefined
-        ? []
-        : [
-            [
-              `${pathName(path)}, ${kind === "latency" ? "idle" : "under load"}`,
-              milliseconds(one.medianMilliseconds),
-              milliseconds(one.p90Milliseconds),
-              milliseconds(one.p99Milliseconds),
-              milliseconds(one.maximumMilliseconds),
-              `${one.sent - one.received} of ${one.sent}`,
-            ],
-          ];
-    }),
-  );
+  const rows = latencyRows(run).map((row) => [
+    `${row.name}, ${row.load}`,
+    row.median,
+    row.p90,
+    row.p99,
+    row.maximum,
+    `${row.lost} of ${row.sent}`,
+  ]);
   if (rows.length === 0) return undefined;
-  return table(
-    [text(`${datapathTitle(run)}, round trip in ms`), "p50", "p90", "p99", "maximum", "lost"],
-    rows,
-    "numbers",
-  );
+  return table([text(`${datapathTitle(run)}, round trip in ms`), ...latencyHeadings], rows, "numbers");
 }
 
 /** Said once where every run has the same, else datapath by datapath. */

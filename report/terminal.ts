@@ -1,25 +1,20 @@
 import { styleText } from "node:util";
 import type { Outcome } from "../datapath/run/comparison.ts";
-import { inText, pathName, paths, streamsName } from "../datapath/run/run-words.ts";
+import { inText, pathName, streamsName } from "../datapath/run/run-words.ts";
 import { stillCutOff, type Check, type Run, type Verdict } from "../datapath/run/run.ts";
 import {
   agentWarnings,
-  count,
-  cpuUse,
   datapathTitle,
   failedSamples,
   gigabits,
   kernelsOf,
   labTitle,
   milliseconds,
-  percent,
-  plusMinusGigabits,
-  range,
-  ratioWithInterval,
+  none,
   threeDigits,
-  variation,
   verdictSentence,
 } from "./format.ts";
+import { latencyRows, tcpRows, udpRows } from "./figure-rows.ts";
 import { textTable, wrap, type Column } from "./text-table.ts";
 
 /** How text for a terminal is laid out. */
@@ -190,32 +185,24 @@ function throughputLines(run: Run, columns: number, paint: Paint): string[] {
     { title: "CPU % send/receive", align: "right", optional: 4 },
     { title: "failed", align: "right", optional: 6 },
   ];
-  const streams = [...new Set(paths.flatMap((path) => Object.keys(run.throughput[path] ?? {})))];
-  const rows = streams.flatMap((number) => [
-    ...paths.flatMap((path) => {
-      const figures = run.throughput[path]?.[number];
-      if (figures === undefined) return [];
-      return [
-        [
-          `${streamsName(Number(number))}, ${pathName(path)}`,
-          gigabits(figures.median),
-          range(figures),
-          plusMinusGigabits(figures),
-          variation(figures),
-          count(run.retransmits[path]?.[number]?.median),
-          cpuUse(run.cpuPercent?.[path]?.[number]),
-          figures.failed === 0 ? "" : String(figures.failed),
-        ],
-      ];
-    }),
-    [`${streamsName(Number(number))}, pod ÷ node`, ratioWithInterval(run.ratio[number], undefined)],
+  const found = tcpRows(run);
+  const rows = found.map(({ name, median, range, interval, variation, retransmits, cpu, failed, isRatio }) => [
+    name,
+    median,
+    range,
+    // Wider than the others': it stands below the table.
+    isRatio ? "" : interval,
+    variation,
+    retransmits,
+    cpu,
+    failed === "0" ? "" : failed,
   ]);
   const anyFailed = rows.some((row) => (row[7] ?? "") !== "");
   const shownTable = anyFailed ? table : table.slice(0, 7);
   const [titles = "", ...lines] = textTable(shownTable, rows, columns);
   if (lines.length === 0) return [];
-  const intervals = Object.entries(run.ratioConfidence ?? {}).map(
-    ([number, { lower, upper }]) => `${streamsName(Number(number))} ${lower.toFixed(2)} – ${upper.toFixed(2)}`,
+  const intervals = found.flatMap(({ name, interval, isRatio }) =>
+    isRatio && interval !== none ? [`${name.replace(", pod ÷ node", "")} ${interval}`] : [],
   );
   return [
     paint("dim", titles),
@@ -226,7 +213,7 @@ function throughputLines(run: Run, columns: number, paint: Paint): string[] {
   ];
 }
 
-function udpLines({ udp = {} }: Run, columns: number): string[] {
+function udpLines(run: Run, columns: number): string[] {
   const table: Column[] = [
     { title: "", align: "left" },
     { title: "asked Gbit/s", align: "right" },
@@ -235,26 +222,19 @@ function udpLines({ udp = {} }: Run, columns: number): string[] {
     { title: "jitter ms", align: "right", optional: 1 },
     { title: "failed", align: "right", optional: 2 },
   ];
-  const rows = paths.flatMap((path) => {
-    const figures = udp[path];
-    return figures === undefined
-      ? []
-      : [
-          [
-            pathName(path),
-            gigabits(figures.rateBitsPerSecond),
-            gigabits(figures.bitsPerSecond.median),
-            percent(figures.lossPercent.median),
-            milliseconds(figures.jitterMilliseconds.median),
-            figures.lossPercent.failed === 0 ? "" : String(figures.lossPercent.failed),
-          ],
-        ];
-  });
+  const rows = udpRows([run]).map(({ name, asked, received, lost, jitter, failed }) => [
+    name,
+    asked,
+    received,
+    lost,
+    jitter,
+    failed === "0" ? "" : failed,
+  ]);
   const anyFailed = rows.some((row) => row.at(-1) !== "");
   return rows.length === 0 ? [] : textTable(anyFailed ? table : table.slice(0, -1), rows, columns);
 }
 
-function latencyLines({ latency, latencyUnderLoad }: Run, columns: number): string[] {
+function latencyLines(run: Run, columns: number): string[] {
   const table: Column[] = [
     { title: "", align: "left" },
     { title: "median", align: "right" },
@@ -263,25 +243,15 @@ function latencyLines({ latency, latencyUnderLoad }: Run, columns: number): stri
     { title: "max", align: "right", optional: 3 },
     { title: "lost", align: "right", optional: 4 },
   ];
-  const rows = [
-    { of: latency, load: latencyUnderLoad === undefined ? "" : ", idle" },
-    { of: latencyUnderLoad, load: ", under load" },
-  ].flatMap(({ of, load }) =>
-    paths.flatMap((path) => {
-      const figures = of?.[path];
-      return figures === undefined
-        ? []
-        : [
-            [
-              `${pathName(path)}${load}`,
-              milliseconds(figures.medianMilliseconds),
-              milliseconds(figures.p90Milliseconds),
-              milliseconds(figures.p99Milliseconds),
-              milliseconds(figures.maximumMilliseconds),
-              `${figures.sent - figures.received}/${figures.sent}`,
-            ],
-          ];
-    }),
-  );
+  const found = latencyRows(run);
+  const isOneKind = found.every(({ load }) => load === "idle");
+  const rows = found.map(({ name, load, median, p90, p99, maximum, lost, sent }) => [
+    isOneKind ? name : `${name}, ${load}`,
+    median,
+    p90,
+    p99,
+    maximum,
+    `${lost}/${sent}`,
+  ]);
   return rows.length === 0 ? [] : textTable(table, rows, columns);
 }

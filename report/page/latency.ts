@@ -1,8 +1,8 @@
-import { milliseconds } from "../format.ts";
+import { latencyHeadings, latencyRows } from "../figure-rows.ts";
 import { html, type Markup } from "../markup.ts";
 import type { Series } from "../series.ts";
 import { drawings, folded, numberHeadings, section, table } from "./parts.ts";
-import { byPath, latencyPlot, legend } from "./plots.ts";
+import { latencyPlot, legend } from "./plots.ts";
 
 const kinds = [
   { of: "latency", words: "idle" },
@@ -16,26 +16,20 @@ export function latencySection(series: readonly Series[]): Markup | undefined {
     const drawing = latencyPlot(series, of, caption);
     return drawing === undefined ? [] : [{ caption, drawing }];
   });
-  const rows = byPath(series, ({ runs }, path, name) =>
-    runs.flatMap((run) =>
-      kinds.flatMap(({ of, words }) => {
-        const figures = run[of]?.[path];
-        if (figures === undefined) return [];
-        return [
-          [
-            `${name}, ${words}`,
-            milliseconds(figures.medianMilliseconds),
-            milliseconds(figures.p90Milliseconds),
-            milliseconds(figures.p99Milliseconds),
-            milliseconds(figures.maximumMilliseconds),
-            `${figures.sent - figures.received} of ${figures.sent}`,
-          ],
-        ];
-      }),
-    ),
+  const rows = series.flatMap(({ name, runs }) =>
+    runs
+      .flatMap(latencyRows)
+      .map((row) => [
+        `${name}, ${row.name}, ${row.load}`,
+        row.median,
+        row.p90,
+        row.p99,
+        row.maximum,
+        `${row.lost} of ${row.sent}`,
+      ]),
   );
   if (rows.length === 0) return undefined;
-  const headings = numberHeadings("Path", ["p50", "p90", "p99", "maximum", "lost"]);
+  const headings = numberHeadings("Path", latencyHeadings);
   return section("latency", "Latency", [
     plots.length === 0 ? undefined : html`${drawings(plots)}${legend}`,
     ...folded(

@@ -1,4 +1,3 @@
-import { pathName, paths } from "../../datapath/run/run-words.ts";
 import type { Path } from "../../datapath/run/run.ts";
 import { summarise } from "../../datapath/run/statistics.ts";
 import { dotPlot, type PlotRow } from "../dot-plot.ts";
@@ -107,11 +106,3 @@ export const legend = html`<p class="legend">
     runs&#39; bare nodes</span
   >
 </p>`;
-
-/** A datapath's rows of a table, one a path: `VXLAN, pod to pod`. */
-export function byPath<Row>(
-  series: readonly Series[],
-  row: (series: Series, path: Path, name: string) => Row[],
-): Row[] {
-  return series.flatMap((one) => paths.flatMap((path) => row(one, path, `${one.name}, ${pathName(path)}`)));
-}

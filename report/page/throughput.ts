@@ -1,23 +1,11 @@
-import { pathName, paths, streamsName } from "../../datapath/run/run-words.ts";
+import { streamsName } from "../../datapath/run/run-words.ts";
 import type { Run } from "../../datapath/run/run.ts";
-import { summarise } from "../../datapath/run/statistics.ts";
-import {
-  count,
-  cpuUse,
-  datapathTitle,
-  failedSamples,
-  gigabits,
-  milliseconds,
-  none,
-  percent,
-  plusMinusGigabits,
-  range,
-  variation,
-} from "../format.ts";
+import { datapathTitle, failedSamples } from "../format.ts";
+import { tcpHeadings, tcpRows, udpHeadings, udpRows } from "../figure-rows.ts";
 import { html, type Markup } from "../markup.ts";
 import { streamsOf, type Series } from "../series.ts";
 import { drawings, folded, list, numberHeadings, section, table, type Cell } from "./parts.ts";
-import { byPath, legend, throughputPlot, udpPlot } from "./plots.ts";
+import { legend, throughputPlot, udpPlot } from "./plots.ts";
 
 /** TCP as plots and tables, UDP, and what failed. */
 export function throughputSection(series: readonly Series[]): Markup | undefined {
@@ -31,7 +19,7 @@ export function throughputSection(series: readonly Series[]): Markup | undefined
     plots.length === 0 ? html`<p>${whyNothing(series)}</p>` : html`${drawings(plots)}${legend}`,
     ...folded(
       "TCP run by run: spread, intervals, retransmits, CPU",
-      series.flatMap(({ runs }) => runs.map((run) => tcpTable(run, streams, runs.length > 1))),
+      series.flatMap(({ runs }) => runs.map((run) => tcpTable(run, runs.length > 1))),
       series.length > 1,
     ),
     ...udpParts(series),
@@ -49,53 +37,23 @@ function whyNothing(series: readonly Series[]): string {
     : "No TCP throughput was measured.";
 }
 
-function tcpTable(run: Run, streams: readonly number[], isOneOfMany: boolean): Markup | undefined {
-  const rows = streams.flatMap((number): Cell[][] => {
-    const key = String(number);
-    const measured = paths.flatMap((path) => {
-      const figures = run.throughput[path]?.[key];
-      if (figures === undefined) return [];
-      return [
-        [
-          `${streamsName(number)}, ${pathName(path)}`,
-          gigabits(figures.median),
-          range(figures),
-          plusMinusGigabits(figures),
-          variation(figures),
-          count(run.retransmits[path]?.[key]?.median),
-          cpuUse(run.cpuPercent?.[path]?.[key]),
-          String(figures.failed),
-        ],
-      ];
-    });
-    const [ratio, confidence] = [run.ratio[key], run.ratioConfidence?.[key]];
-    const interval =
-      confidence === undefined ? none : `${confidence.lower.toFixed(2)} – ${confidence.upper.toFixed(2)}`;
-    return measured.length === 0 || ratio === undefined
-      ? measured
-      : [
-          ...measured,
-          [
-            `${streamsName(number)}, pod ÷ node`,
-            html`<strong>${ratio.toFixed(2)}</strong>`,
-            "",
-            html`<strong>${interval}</strong>`,
-            ...Array.from({ length: 4 }, () => ""),
-          ],
-        ];
+function tcpTable(run: Run, isOneOfMany: boolean): Markup | undefined {
+  const rows = tcpRows(run).map((row): Cell[] => {
+    const strong = (cell: string): Cell => (row.isRatio ? html`<strong>${cell}</strong>` : cell);
+    return [
+      row.name,
+      strong(row.median),
+      row.range,
+      strong(row.interval),
+      row.variation,
+      row.retransmits,
+      row.cpu,
+      row.failed,
+    ];
   });
   if (rows.length === 0) return undefined;
   const which = isOneOfMany ? ` (${run.id})` : "";
-  const numbers = [
-    "Gbit/s, median",
-    "min – max",
-    "95 % interval",
-    "variation",
-    "retransmits",
-    "CPU % send/receive",
-    "failed",
-  ];
-  return table(`${datapathTitle(run)}${which}: TCP`, numberHeadings("Path", numbers), rows);
+  return table(`${datapathTitle(run)}${which}: TCP`, numberHeadings("Path", tcpHeadings), rows);
 }
 
 /** Every sample as a dot, and the table. */
@@ -113,31 +71,18 @@ function udpParts(series: readonly Series[]): (Markup | undefined)[] {
 }
 
 function udpTable(series: readonly Series[]): Markup | undefined {
-  const rows = byPath(series, ({ runs }, path, name): Cell[][] => {
-    const figures = runs.flatMap((run) => run.udp?.[path] ?? []);
-    const [first] = figures;
-    if (first === undefined) return [];
-    const all = (of: "bitsPerSecond" | "lossPercent" | "jitterMilliseconds") =>
-      summarise(
-        figures.flatMap((one) => one[of].samples),
-        figures.reduce((sum, one) => sum + one[of].failed, 0),
-      );
-    const loss = all("lossPercent");
-    return [
-      [
-        name,
-        percent(loss.median),
-        percent(loss.maximum),
-        milliseconds(all("jitterMilliseconds").median),
-        gigabits(first.rateBitsPerSecond),
-        gigabits(all("bitsPerSecond").median),
-        String(loss.failed),
-      ],
-    ];
-  });
-  if (rows.length === 0) return undefined;
-  const numbers = ["lost, median", "lost, worst", "jitter, ms", "asked, Gbit/s", "received", "failed"];
-  return table("UDP at a set rate", numberHeadings("Path", numbers), rows);
+  const rows = series.flatMap((one) =>
+    udpRows(one.runs).map((row) => [
+      `${one.name}, ${row.name}`,
+      row.lost,
+      row.worst,
+      row.jitter,
+      row.asked,
+      row.received,
+      row.failed,
+    ]),
+  );
+  return rows.length === 0 ? undefined : table("UDP at a set rate", numberHeadings("Path", udpHeadings), rows);
 }
 
 function failures(series: readonly Series[]): Markup | undefined {

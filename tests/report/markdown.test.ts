@@ -13,7 +13,7 @@ describe("reportMarkdown", () => {
       both,
       /^## Datapath Lab\n\n- \*\*confirmed\*\* VXLAN over UDP 8472: all 36 checks on 3 nodes hold\n- \*\*confirmed\*\* Native routing: [^\n]+\n\n\*\*native is faster than VXLAN with 1 stream by 1\d % \(95 % interval: 1\d to 2\d %\); beside/,
     );
-    assert.match(both, /^\| 1 stream, pod ÷ node \| 0\.8\d \(0\.8\d – 0\.8\d\) \|/m);
+    assert.match(both, /^\| 1 stream, pod ÷ node \| 0\.8\d \|  \| 0\.8\d – 0\.8\d \|/m);
     assert.match(both, /\n```sh\nnpm run lab -- compare --stack local --datapaths vxlan,native --rounds 1\n```\n$/);
   });
 
