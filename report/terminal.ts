@@ -165,9 +165,8 @@ function featureLines({ features = [] }: Run, columns: number, paint: Paint): st
     ...(isTooWide ? [] : [paint("dim", titles)]),
     ...features.flatMap(({ requested, effective, reason }, index) => {
       const line = body[index] ?? "";
-      if (requested === effective) return [line];
       return [
-        paint(effective === undefined ? "yellow" : "red", line),
+        requested === effective ? line : paint(effective === undefined ? "yellow" : "red", line),
         ...(reason === undefined ? [] : wrap(reason, columns - 4).map((text) => `    ${text}`)),
       ];
     }),

@@ -12,8 +12,8 @@ export interface CollectedNode {
   readonly address: string;
   readonly podCidr: string;
   readonly pod: { readonly address: string };
-  /** The NIC towards the other nodes; eth0 where absent. */
-  readonly device?: string;
+  /** The NIC towards the other nodes. */
+  readonly device: string;
 }
 
 const commandTimeoutSeconds = 20;
@@ -26,7 +26,7 @@ const smallestPacketBytes = 68;
  * Every packet handed over and written at once, so that the last one before the end is not lost; names not looked up. As root to its end: changing its user would lose it the signal that it
  * gets when this process dies.
  */
-function tcpdump({ device = "eth0" }: CollectedNode): string[] {
+function tcpdump({ device }: CollectedNode): string[] {
   return ["tcpdump", "-Z", "root", "-i", device, "-n", "-U", "--immediate-mode"];
 }
 

@@ -34,7 +34,7 @@ const relevantOffloads = [
 ];
 
 /** Offload settings of a node's NIC, by name: `on`, `off`, `off [fixed]`; empty where ethtool is not there. */
-export async function offloads(host: Host, device = "eth0"): Promise<Record<string, string>> {
+export async function offloads(host: Host, device: string): Promise<Record<string, string>> {
   const result = await host.run(["ethtool", "-k", device], { timeoutSeconds: 10 }).catch(() => undefined);
   const lines = (result?.stdout.toString() ?? "").split("\n").map((line) => line.split(":"));
   return Object.fromEntries(
@@ -45,7 +45,7 @@ export async function offloads(host: Host, device = "eth0"): Promise<Record<stri
 }
 
 /** The driver of a node's NIC, as `ethtool -i` names it; nothing where ethtool is not there or the driver does not say. */
-export async function nicDriver(host: Host, device = "eth0"): Promise<string | undefined> {
+export async function nicDriver(host: Host, device: string): Promise<string | undefined> {
   const result = await host.run(["ethtool", "-i", device], { timeoutSeconds: 10 }).catch(() => undefined);
   return /^driver: (\S+)$/m.exec(result?.stdout.toString() ?? "")?.[1];
 }

@@ -14,7 +14,9 @@ const progress = progressLines();
 const spec = verificationSpec.parse(JSON.parse(await text(process.stdin)));
 
 try {
-  const run = await verify(spec, namespaceHosts(spec.nodes, signal), { signal, progress });
+  // As scripts/namespaces/node-up names it.
+  const nodes = spec.nodes.map((node) => ({ ...node, device: "eth0" }));
+  const run = await verify({ ...spec, nodes }, namespaceHosts(spec.nodes, signal), { signal, progress });
   await conclude(run, spec);
 } catch (error) {
   process.stderr.write(`verification failed: ${error instanceof Error ? error.message : String(error)}\n`);

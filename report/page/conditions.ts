@@ -15,6 +15,10 @@ export function conditionSection(series: readonly Series[]): Markup | undefined 
     ["Kernel", sideBySide(series, (run) => [kernelsOf(run)])],
     ["Versions", sideBySide(series, ({ versions }) => [words(versions)])],
     ["Nodes", sideBySide(series, ({ nodes }) => nodes.map(nodeWords))],
+    [
+      "Nodes left out",
+      sideBySide(series, ({ omittedNodes = [] }) => omittedNodes.map(({ name, reason }) => `${name}: ${reason}`)),
+    ],
     ["Samples", sideBySide(series, (run) => [sampling(run)])],
     ["NIC drivers", sideBySide(series, ({ conditions }) => Object.entries(conditions.nicDrivers ?? {}).map(named))],
     ["Offloads", sideBySide(series, (run) => offloads(run).map(named))],
@@ -28,7 +32,12 @@ export function conditionSection(series: readonly Series[]): Markup | undefined 
             ],
           ],
     ),
-    ["Runs", runs.map(({ id, time, elapsedSeconds }) => `${id}: ${day(time)}, ${Math.round(elapsedSeconds)} s`)],
+    [
+      "Runs",
+      series.flatMap(({ name, runs: its }) =>
+        its.map(({ id, time, elapsedSeconds }) => `${name}: ${id}, ${day(time)}, ${Math.round(elapsedSeconds)} s`),
+      ),
+    ],
   ];
   return section("conditions", "Conditions", [
     html`<dl>

@@ -62,8 +62,8 @@ export function featureSection(series: readonly Series[]): Markup | undefined {
 }
 
 function inEffect({ requested, effective, reason }: Feature): Cell {
-  if (effective === requested) return effective;
   const why = reason === undefined ? undefined : html`<span class="why">${reason}</span>`;
+  if (effective === requested) return html`${effective}${why}`;
   return effective === undefined
     ? html`<span class="unknown">not seen</span>${why}`
     : html`<span class="failed">${effective} (differs)</span>${why}`;

@@ -47,6 +47,7 @@ async function iperf3(from: EmbeddedNode, to: EmbeddedNode): Promise<number> {
 function verified({ outputs }: UpResult): void {
   const run = runSchema.parse(outputs["verification"]?.value);
   assert.equal(run.verdict, "confirmed", JSON.stringify(run.checks.filter(({ ok }) => ok !== true)));
+  assert.ok(run.nodes.every(({ device }) => device === "eth0"));
   assert.equal(run.throughput.podToPod["1"]?.samples.length, 1);
   assert.ok((run.throughput.nodeToNode["1"]?.median ?? 0) > 1e6);
 }

@@ -220,6 +220,23 @@ describe("a run of a cluster, on the page", () => {
     );
   });
 
+  it("shows what else there is to know of a feature that is in effect", () => {
+    const [first, ...others] = run.features ?? [];
+    assert.ok(first);
+    const known = reportHtml([{ ...run, features: [{ ...first, reason: "the agent logged something" }, ...others] }]);
+    assert.match(
+      texts(known, "[aria-labelledby=features] td").join("\n"),
+      /direct routes\s*the agent logged something/,
+    );
+    assert.doesNotMatch(texts(known, "[aria-labelledby=features] tr").join("\n"), /^routing.*differs/m);
+  });
+
+  it("names nodes of which nothing was read", () => {
+    const omittedNodes = [{ name: "node-9", reason: "no pod to verify with stands there" }];
+    const values = texts(reportHtml([{ ...run, omittedNodes }]), "[aria-labelledby=conditions] dd");
+    assert.ok(values.includes("node-9: no pod to verify with stands there"));
+  });
+
   it("names the NIC that was found, and which cluster it was", () => {
     assert.ok(texts(page, "svg.path text").includes("NIC ens3"));
     assert.ok(texts(page, "dd").includes("0f0ac1f5-8c4a-4c8a-9f2f-5d1b6f3f7f11"));

@@ -65,6 +65,14 @@ describe("summary", () => {
     assert.match(text, /^What agents logged\nnode-1, node-2, node-3: level=warning msg="Falling back/m);
   });
 
+  it("shows what else there is to know of a feature that is in effect", () => {
+    const run = clusterRun();
+    const [first, ...others] = run.features ?? [];
+    assert.ok(first);
+    const text = summary({ ...run, features: [{ ...first, reason: "the agent logged something" }, ...others] }, plain);
+    assert.match(text, /^routing .*\n {4}the agent logged something$/m);
+  });
+
   it("names each sample that failed", () => {
     const text = summary(withFailedSample(madeRun()), plain);
     assert.match(text, /^failed: round 1, TCP, pod to pod, 1 stream: iperf3: unable to connect to server: Connection/m);

@@ -7,6 +7,7 @@ const peers = [1, 2].map((number): CollectedNode => ({
   address: `172.30.0.${number}`,
   podCidr: `10.42.${number}.0/24`,
   pod: { address: `10.42.${number}.10` },
+  device: "eth0",
 }));
 
 function answering(result: Partial<CommandResult>): Host {

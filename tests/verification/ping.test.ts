@@ -3,7 +3,7 @@ import { pingNode, type CollectedNode } from "../../verification/collect.ts";
 import type { CommandResult, Hosts } from "../../verification/hosts/host.ts";
 
 function nodeAt(name: string, address: string): CollectedNode {
-  return { name, address, podCidr: "10.42.0.0/24", pod: { address: "10.42.0.10" } };
+  return { name, address, podCidr: "10.42.0.0/24", pod: { address: "10.42.0.10" }, device: "eth0" };
 }
 
 /** Pods in which every ping ends as `answer` says; keeps the commands. */

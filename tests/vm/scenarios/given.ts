@@ -66,8 +66,8 @@ export function machinesAreGiven(lab: VmLab): void {
     );
     // What a run keeps of a NIC, asked of a virtual one.
     const node = nodeOf(lab, "node-1");
-    assert.equal(await nicDriver(node), "virtio_net");
-    assert.match((await offloads(node))["tcp-segmentation-offload"] ?? "", /^on/);
+    assert.equal(await nicDriver(node, "eth0"), "virtio_net");
+    assert.match((await offloads(node, "eth0"))["tcp-segmentation-offload"] ?? "", /^on/);
     assert.deepEqual(Object.keys(await stack.preview()), ["same"]);
     await stack.destroy();
   });
