@@ -76,6 +76,11 @@ export interface UdpRow {
   readonly failed: string;
 }
 
+/** Cells of a row, as `udpHeadings` has them. */
+export function udpCells({ lost, worst, jitter, asked, received, failed }: UdpRow): string[] {
+  return [lost, worst, jitter, asked, received, failed];
+}
+
 /** UDP of some runs taken together, path by path. */
 export function udpRows(runs: readonly Run[]): UdpRow[] {
   return paths.flatMap((path): UdpRow[] => {

@@ -2,7 +2,7 @@ import type { Outcome } from "../datapath/run/comparison.ts";
 import { inText } from "../datapath/run/run-words.ts";
 import type { Run } from "../datapath/run/run.ts";
 import { agentWarnings, datapathTitle, failedSamples, kernelsOf, labTitle, none } from "./format.ts";
-import { latencyHeadings, latencyRows, tcpHeadings, tcpRows, udpHeadings, udpRows } from "./figure-rows.ts";
+import { latencyHeadings, latencyRows, tcpHeadings, tcpRows, udpCells, udpHeadings, udpRows } from "./figure-rows.ts";
 import { glanceRows } from "./glance.ts";
 import { offloads } from "./page/conditions.ts";
 import { repeatCommands } from "./repeat.ts";
@@ -133,15 +133,7 @@ function figures(run: Run): string | undefined {
     row.cpu,
     row.failed,
   ]);
-  const udp = udpRows([run]).map((row) => [
-    row.name,
-    row.lost,
-    row.worst,
-    row.jitter,
-    row.asked,
-    row.received,
-    row.failed,
-  ]);
+  const udp = udpRows([run]).map((row) => [row.name, ...udpCells(row)]);
   const tables = [
     { about: "TCP", headings: tcpHeadings, rows: tcp },
     { about: "UDP", headings: udpHeadings, rows: udp },

@@ -101,7 +101,7 @@ export async function verify(
     const masqueradePeer = new Map(nodes.map((node, index) => [node.name, nodes[(index + 1) % nodes.length] ?? first]));
     const { captured, loaded } = await captureDuring(hosts, nodes, async () => {
       const complaints = await inParallel(nodes, parallelProbes, (node) =>
-        pingNode(hosts, node, masqueradePeer.get(node.name) ?? first).catch((error: unknown) => asError(error).message),
+        pingNode(hosts, node, masqueradePeer.get(node.name) ?? first).catch(errorText),
       );
       // The probes are what every NIC has to show.
       const pathMtu = await inParallel(pairs, parallelProbes, async ([from, to]) => ({

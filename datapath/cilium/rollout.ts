@@ -1,3 +1,4 @@
+import type { Cilium } from "../config/cilium.ts";
 import { crashRules } from "../rules/crash.ts";
 
 /** What is seen of one container that does not run as it should. */
@@ -41,9 +42,9 @@ export interface RolloutObservation {
   readonly configuredAt?: number;
   readonly pods: readonly AgentPod[];
   readonly nodes: readonly { readonly name: string; readonly ready: boolean; readonly why?: string }[];
-  /** Definitions that something needs and that are not Established. */
   /** What keeps the operator's pods from running: agents wait for the definitions and pod CIDRs that come from it. */
   readonly operatorTroubles?: readonly ContainerTrouble[];
+  /** Definitions that something needs and that are not Established. */
   readonly missingDefinitions: readonly string[];
 }
 
@@ -166,15 +167,15 @@ export function rolloutState(seen: RolloutObservation): RolloutState {
   return { done: missing.length === 0, hopeless, missing };
 }
 
-/** Whether all agents may restart at once, or one after the other is ready. */
-export type RollOut = "together" | "node-by-node";
-
 /**
  * Agents that nobody restarts though they are older than the configuration or have another template: their DaemonSet takes them for
  * current. So it is where the configuration was written by hand; and where the DaemonSet was created again over pods that ran on:
  * one whose generation label is the new one's counts as updated whatever its hash (kubernetes pkg/controller/daemon/util, IsPodUpdated).
  */
-export function outdatedAgents({ daemonSet, configuredAt, pods }: RolloutObservation, rollOut: RollOut): AgentPod[] {
+export function outdatedAgents(
+  { daemonSet, configuredAt, pods }: RolloutObservation,
+  rollOut: Cilium["rollOut"],
+): AgentPod[] {
   if (
     daemonSet === undefined ||
     configuredAt === undefined ||

@@ -29,6 +29,11 @@ function firstServer(
 
 const roles = ["server", "agent"] as const;
 
+/** Names of settings that a role of K3s does not know, and that no other part of the config owns. */
+function unknownSettings(settings: Readonly<Record<string, unknown>>, known: readonly string[]): string[] {
+  return Object.keys(settings).filter((name) => !known.includes(name) && settingOwners[name] === undefined);
+}
+
 /** What can't be meant of K3s. */
 export const k3sRules: readonly Rule[] = [
   {
@@ -91,12 +96,10 @@ export const k3sRules: readonly Rule[] = [
     wayOut: "Move it to k3s.settings.server.",
     source: "K3s v1.26.6 pkg/configfilearg/parser.go:224; pkg/cli/cmds/agent.go",
     violations: ({ k3s: { settings } }) =>
-      Object.keys(settings.agent)
-        .filter((name) => !agentSettings.includes(name) && settingOwners[name] === undefined)
-        .map((name) => ({
-          key: `k3s.settings.agent.${name}`,
-          message: `Agents have no --${name}, and end on a setting that they do not know.`,
-        })),
+      unknownSettings(settings.agent, agentSettings).map((name) => ({
+        key: `k3s.settings.agent.${name}`,
+        message: `Agents have no --${name}, and end on a setting that they do not know.`,
+      })),
   },
   {
     id: "k3s-server-knows-setting",
@@ -107,16 +110,14 @@ export const k3sRules: readonly Rule[] = [
     wayOut: "Correct its name, or leave it out.",
     source: "K3s v1.26.6 pkg/configfilearg/parser.go:71; pkg/cli/cmds/server.go",
     violations: ({ k3s: { settings } }) =>
-      Object.keys(settings.server)
-        .filter((name) => !serverSettings.includes(name) && settingOwners[name] === undefined)
-        .map((name) => {
-          const meant = nearest(name, serverSettings);
-          return {
-            key: `k3s.settings.server.${name}`,
-            message: `Servers of K3s v1.26.6 have no --${name}: they leave it out, with a line in their log.`,
-            ...(meant === undefined ? {} : { wayOut: `Did you mean ${meant}?` }),
-          };
-        }),
+      unknownSettings(settings.server, serverSettings).map((name) => {
+        const meant = nearest(name, serverSettings);
+        return {
+          key: `k3s.settings.server.${name}`,
+          message: `Servers of K3s v1.26.6 have no --${name}: they leave it out, with a line in their log.`,
+          ...(meant === undefined ? {} : { wayOut: `Did you mean ${meant}?` }),
+        };
+      }),
   },
   {
     id: "hosts-have-node-addresses",

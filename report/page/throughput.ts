@@ -1,7 +1,7 @@
 import { streamsName } from "../../datapath/run/run-words.ts";
 import type { Run } from "../../datapath/run/run.ts";
 import { datapathTitle, failedSamples } from "../format.ts";
-import { tcpHeadings, tcpRows, udpHeadings, udpRows } from "../figure-rows.ts";
+import { tcpHeadings, tcpRows, udpCells, udpHeadings, udpRows } from "../figure-rows.ts";
 import { html, type Markup } from "../markup.ts";
 import { streamsOf, type Series } from "../series.ts";
 import { drawings, folded, list, numberHeadings, section, table, type Cell } from "./parts.ts";
@@ -71,17 +71,7 @@ function udpParts(series: readonly Series[]): (Markup | undefined)[] {
 }
 
 function udpTable(series: readonly Series[]): Markup | undefined {
-  const rows = series.flatMap((one) =>
-    udpRows(one.runs).map((row) => [
-      `${one.name}, ${row.name}`,
-      row.lost,
-      row.worst,
-      row.jitter,
-      row.asked,
-      row.received,
-      row.failed,
-    ]),
-  );
+  const rows = series.flatMap((one) => udpRows(one.runs).map((row) => [`${one.name}, ${row.name}`, ...udpCells(row)]));
   return rows.length === 0 ? undefined : table("UDP at a set rate", numberHeadings("Path", udpHeadings), rows);
 }
 

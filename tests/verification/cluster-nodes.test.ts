@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { V1DaemonSet, V1Node, V1Pod } from "@kubernetes/client-node";
 import { nodesOf } from "../../verification/cluster/discover.ts";
-import { answered, seenPods } from "../../verification/cluster/pods.ts";
+import { answered } from "../../verification/api-answers.ts";
+import { seenPods } from "../../verification/cluster/pods.ts";
 import { roleLabel, type PodRole } from "../../verification/cluster/workload.ts";
 
 function node(name: string, more: { ready?: string; os?: string; labels?: object; taint?: string } = {}): V1Node {

@@ -17,7 +17,7 @@ import type { Agent, Check } from "../../datapath/run/run.ts";
 import { dataWrittenAt } from "../configured-at.ts";
 import { podHost } from "../hosts/kubernetes.ts";
 import { inParallel } from "../in-parallel.ts";
-import { answered, apiFailure } from "./pods.ts";
+import { answered, apiFailure } from "../api-answers.ts";
 import { parseHealth, parseStatusLines, parseTunnelMap } from "../parsers/cilium.ts";
 
 /** Cilium's own word on every node. */
@@ -125,7 +125,7 @@ async function readAgent(
       return await read();
     } catch (error) {
       signal.throwIfAborted();
-      failures.push(error instanceof z.ZodError ? z.prettifyError(error) : asError(error).message);
+      failures.push(error instanceof z.ZodError ? z.prettifyError(error) : apiFailure(error));
       return undefined;
     }
   };

@@ -1,9 +1,9 @@
-import { CoreV1Api, CustomObjectsApi, ApiException, type KubeConfig, type V1Node } from "@kubernetes/client-node";
+import { CoreV1Api, CustomObjectsApi, type KubeConfig, type V1Node } from "@kubernetes/client-node";
 import { z } from "zod";
 import type { Host } from "../hosts/host.ts";
 import type { RouteEvidence } from "../../datapath/proof/evidence.ts";
 import { parseAddresses, parseRoutes } from "../parsers/iproute.ts";
-import { answered } from "./pods.ts";
+import { answered, orNothing } from "../api-answers.ts";
 
 /** A node as the API knows it. */
 export interface ApiNode {
@@ -46,14 +46,11 @@ export async function apiNodes(config: KubeConfig, names: ReadonlySet<string>): 
   const [{ items }, cilium] = await answered(
     Promise.all([
       config.makeApiClient(CoreV1Api).listNode(),
-      config
-        .makeApiClient(CustomObjectsApi)
-        .listClusterCustomObject({ group: "cilium.io", version: "v2", plural: "ciliumnodes" })
-        .then((list: unknown) => ciliumNodes.parse(list).items)
-        .catch((error: unknown) => {
-          if (error instanceof ApiException && error.code === 404) return [];
-          throw error;
-        }),
+      orNothing(
+        config
+          .makeApiClient(CustomObjectsApi)
+          .listClusterCustomObject({ group: "cilium.io", version: "v2", plural: "ciliumnodes" }),
+      ).then((list: unknown) => (list === undefined ? [] : ciliumNodes.parse(list).items)),
     ]),
   );
   return nodesOf(items, cilium, names);

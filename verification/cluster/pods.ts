@@ -8,23 +8,13 @@ import {
   type V1Node,
   type V1Pod,
 } from "@kubernetes/client-node";
+import { answered, apiFailure } from "../api-answers.ts";
 import type { Images } from "../../datapath/config/images.ts";
 import type { PodPlace } from "../hosts/kubernetes.ts";
 import { troubleOf } from "../rollout/observe.ts";
 import { podRoles, renderWorkload, roleLabel, type PodRole } from "./workload.ts";
 
 const pollMilliseconds = 500;
-/** How long the API server may take for one answer. */
-const answerSeconds = 30;
-
-/** What the API answers; rejects where it takes longer than it may. A client of its own has no limit. */
-export async function answered<Answer>(question: Promise<Answer>): Promise<Answer> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${answerSeconds} s`)), answerSeconds * 1000);
-  });
-  return Promise.race([question, limit]).finally(() => clearTimeout(timer));
-}
 
 /** A node that is left out of a verification, and why. */
 export interface OmittedNode {
@@ -228,10 +218,4 @@ function waitReason(pod: V1Pod): string {
 /** The roles that a verification needs. */
 export function rolesFor({ sameNode }: { readonly sameNode: boolean }): readonly PodRole[] {
   return podRoles.filter((role) => role !== "neighbour" || sameNode);
-}
-
-/** An API error's message has the request's headers in it; its code is enough. */
-export function apiFailure(error: unknown): string {
-  if (error instanceof ApiException) return `status ${error.code}`;
-  return error instanceof Error ? error.message : String(error);
 }

@@ -7,6 +7,7 @@ import { datapath as datapathSchema, type Datapath } from "../../datapath/config
 import { featuresOf } from "../../datapath/cilium/features.ts";
 import { planFor } from "../../datapath/plan/plan.ts";
 import type { Run } from "../../datapath/run/run.ts";
+import { answered, apiFailure } from "../api-answers.ts";
 import { clientConfig } from "../client-config.ts";
 import { kubernetesHosts, type NodePods } from "../hosts/kubernetes.ts";
 import { errorText } from "../error-text.ts";
@@ -14,16 +15,7 @@ import { inParallel } from "../in-parallel.ts";
 import { verify, type VerifiedNode } from "../verify.ts";
 import { askAgents, hubbleAsked } from "./agents.ts";
 import { apiNodes, nodeFacts, type ApiNode, type NodeFacts } from "./discover.ts";
-import {
-  answered,
-  apiFailure,
-  createPods,
-  NothingMade,
-  readyPods,
-  removePods,
-  rolesFor,
-  type StandingPod,
-} from "./pods.ts";
+import { createPods, NothingMade, readyPods, removePods, rolesFor, type StandingPod } from "./pods.ts";
 import { clusterSpec, type ClusterSpec } from "./spec.ts";
 import { labNamespace } from "./workload.ts";
 
@@ -232,10 +224,9 @@ function oldestKernel(facts: readonly NodeFacts[]): { readonly kernel?: string }
 
 /** Which cluster it is, where that may be read: namespaces keep their UID as long as the cluster lives. */
 async function clusterOf(config: KubeConfig): Promise<Pick<Run["lab"], "cluster">> {
-  const namespace = await config
-    .makeApiClient(CoreV1Api)
-    .readNamespace({ name: "kube-system" })
-    .catch(() => undefined);
+  const namespace = await answered(config.makeApiClient(CoreV1Api).readNamespace({ name: "kube-system" })).catch(
+    () => undefined,
+  );
   const cluster = namespace?.metadata?.uid;
   return cluster === undefined ? {} : { cluster };
 }

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { ApiException, CoreV1Api, CustomObjectsApi, type KubeConfig, type V1Pod } from "@kubernetes/client-node";
+import { CoreV1Api, CustomObjectsApi, type KubeConfig, type V1Pod } from "@kubernetes/client-node";
 import { z } from "zod";
+import { orNothing } from "../api-answers.ts";
 import type { PodImage } from "../../datapath/cilium/agent-image.ts";
 
 const namespace = "kube-system";
@@ -61,12 +62,8 @@ export async function cleanNodes(
 }
 
 async function ciliumNodesOf(custom: CustomObjectsApi): Promise<z.infer<typeof nodeList>["items"]> {
-  try {
-    return nodeList.parse(await custom.listClusterCustomObject(ciliumNodes)).items;
-  } catch (error) {
-    if (error instanceof ApiException && error.code === 404) return [];
-    throw error;
-  }
+  const found: unknown = await orNothing(custom.listClusterCustomObject(ciliumNodes));
+  return found === undefined ? [] : nodeList.parse(found).items;
 }
 
 /** A pod and no DaemonSet: it runs once and never again, also when its node starts anew beside a new agent. */

@@ -1,6 +1,5 @@
 import {
   ApiextensionsV1Api,
-  ApiException,
   AppsV1Api,
   CoreV1Api,
   type KubeConfig,
@@ -15,6 +14,7 @@ import {
   type PodBeginnings,
   type RolloutObservation,
 } from "../../datapath/cilium/rollout.ts";
+import { orNothing } from "../api-answers.ts";
 import { dataWrittenAt } from "../configured-at.ts";
 import { labPodLabel } from "./spec.ts";
 
@@ -184,13 +184,4 @@ async function missing(config: KubeConfig, definitions: readonly string[]): Prom
       .map(({ metadata }) => metadata?.name),
   );
   return definitions.filter((name) => !established.has(name));
-}
-
-async function orNothing<Found>(request: Promise<Found>): Promise<Found | undefined> {
-  try {
-    return await request;
-  } catch (error) {
-    if (error instanceof ApiException && error.code === 404) return undefined;
-    throw error;
-  }
 }

@@ -1,19 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
-import {
-  ApiException,
-  AppsV1Api,
-  CoreV1Api,
-  KubernetesObjectApi,
-  type KubeConfig,
-  type V1Secret,
-} from "@kubernetes/client-node";
+import { AppsV1Api, CoreV1Api, KubernetesObjectApi, type KubeConfig, type V1Secret } from "@kubernetes/client-node";
 import { parseAllDocuments } from "yaml";
 import { z } from "zod";
 import type { PodImage } from "../../datapath/cilium/agent-image.ts";
 import { foreignAddresses, type PodAddresses } from "../../datapath/cilium/pod-addresses.ts";
 import { clientConfig, type ClusterAddress } from "../client-config.ts";
-import { apiFailure } from "../cluster/pods.ts";
+import { apiFailure, orNothing } from "../api-answers.ts";
 import { adoptable } from "./adoption.ts";
 import { cleanNodes } from "./cleaning.ts";
 import { startPinging } from "./replies.ts";
@@ -147,22 +140,13 @@ async function letGo(config: KubeConfig, propagation: "Orphan" | "Background"): 
   const api = KubernetesObjectApi.makeApiClient(config);
   for (const { apiVersion, kind, name } of configured) {
     const header = { apiVersion, kind, metadata: { name, namespace } };
-    await unlessGone(api.delete(header, undefined, undefined, undefined, undefined, propagation));
+    await orNothing(api.delete(header, undefined, undefined, undefined, undefined, propagation));
     const limit = Date.now() + releasedWithinSeconds * 1000;
-    while ((await unlessGone(api.read(header))) !== undefined) {
+    while ((await orNothing(api.read(header))) !== undefined) {
       if (Date.now() > limit)
         throw new Error(`${kind} ${name} is not gone ${releasedWithinSeconds} s after its deletion.`);
       await delay(250);
     }
-  }
-}
-
-async function unlessGone<Found>(request: Promise<Found>): Promise<Found | undefined> {
-  try {
-    return await request;
-  } catch (error) {
-    if (error instanceof ApiException && error.code === 404) return undefined;
-    throw error;
   }
 }
 
@@ -234,7 +218,7 @@ async function takeBack(
     const standing = new Set(objectsOf(before).map(titled));
     const api = KubernetesObjectApi.makeApiClient(config);
     for (const object of objectsOf(newest).filter((one) => !standing.has(titled(one)))) {
-      await unlessGone(api.delete(object));
+      await orNothing(api.delete(object));
     }
     await letGo(config, "Orphan");
   }

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { ApiException, CoreV1Api, type KubeConfig } from "@kubernetes/client-node";
 import { outdatedAgents, rolloutState, stalePods, type RolloutObservation } from "../../datapath/cilium/rollout.ts";
 import { clientConfig } from "../client-config.ts";
-import { answered, apiFailure } from "../cluster/pods.ts";
+import { answered, apiFailure } from "../api-answers.ts";
 import { endKubeRouter, removeLeftRoutes } from "./left-routes.ts";
 import { networkedPods, observe } from "./observe.ts";
 import { seenChange, type SeenChange } from "./replies.ts";
